@@ -1,0 +1,205 @@
+"""THE table: every formula once, with its torch twin and the inputs to try it on.
+
+The tests, the benchmark, `manualgrad list`, `manualgrad demo` and the table in the README are read off `ROWS`.
+Adding a formula = one file in `formulas/` + one row here + its line on the two shelves.
+"""
+
+from __future__ import annotations
+
+import inspect
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manualgrad import functional as F
+from manualgrad import nn
+from manualgrad.formula import Formula
+from manualgrad.formulas import linear as _linear
+from manualgrad.formulas import sigmoid as _sigmoid
+
+# ---------------------------------------------------------------------------------------------- how to draw an input
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How one tensor argument is drawn: `make(generator, dtype)`.
+
+    `differentiable` says whether the formula gives it a gradient. `dtype` is None for a floating-point argument, which
+    takes the dtype that a check asks for.
+    """
+
+    make: Callable[[torch.Generator, torch.dtype], Tensor]
+    differentiable: bool = True
+
+
+def normal(*shape: int, scale: float = 1.0) -> Draw:
+    """Standard normal times `scale`."""
+    return Draw(lambda g, d: (torch.randn(shape, generator=g, dtype=torch.float64) * scale).to(d))
+
+
+def uniform(*shape: int, low: float, high: float) -> Draw:
+    """Uniform in [low, high]."""
+    return Draw(lambda g, d: (torch.rand(shape, generator=g, dtype=torch.float64) * (high - low) + low).to(d))
+
+
+def away_from(*shape: int, kinks: Sequence[float], scale: float = 1.0, gap: float = 0.05) -> Draw:
+    """Normal times `scale`, with every value at least `gap` away from the places where the derivative does not exist."""
+
+    def make(g: torch.Generator, d: torch.dtype) -> Tensor:
+        x = torch.randn(shape, generator=g, dtype=torch.float64) * scale
+        for kink in kinks:
+            x = torch.where((x - kink).abs() < gap, kink + gap * torch.where(x < kink, -2.0, 2.0), x)
+        return x.to(d)
+
+    return Draw(make)
+
+
+def probabilities(*shape: int, dim: int = -1) -> Draw:
+    """Positive, with sum 1 along `dim`."""
+    return Draw(lambda g, d: torch.randn(shape, generator=g, dtype=torch.float64).softmax(dim).to(d))
+
+
+def classes(*shape: int, below: int) -> Draw:
+    """Integers in [0, below); no gradient."""
+    return Draw(lambda g, _: torch.randint(0, below, shape, generator=g), differentiable=False)
+
+
+def signs(*shape: int) -> Draw:
+    """-1 or 1, as floating point; no gradient."""
+    return Draw(lambda g, d: (torch.randint(0, 2, shape, generator=g) * 2 - 1).to(d), differentiable=False)
+
+
+def fixed(*values: Any, differentiable: bool = True) -> Draw:
+    """The given values: one number, or a list of them."""
+    return Draw(lambda _, d: torch.tensor(values[0] if len(values) == 1 else values, dtype=d), differentiable)
+
+
+def integers(values: Any) -> Draw:
+    """The given integers; no gradient."""
+    return Draw(lambda _, d: torch.tensor(values), differentiable=False)
+
+
+def constant(draw: Draw) -> Draw:
+    """The same values, but torch gives this argument no gradient, and neither do we."""
+    return Draw(draw.make, differentiable=False)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One set of arguments: tensors to draw (None stands for itself) and keyword arguments.
+
+    Keyword arguments that are a `Draw` are drawn too, after the positional ones.
+    """
+
+    inputs: tuple[Draw | Any, ...]
+    keywords: dict[str, Any] = field(default_factory=dict)
+
+    def draw(self, dtype: torch.dtype = torch.float64, seed: int = 0) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments, drawn; floating-point tensors that have a gradient require it. The same seed draws the same."""
+        generator = torch.Generator().manual_seed(seed)
+
+        def one(value: Any) -> Any:
+            if not isinstance(value, Draw):
+                return value
+            tensor = value.make(generator, dtype)
+            return tensor.requires_grad_() if value.differentiable and tensor.is_floating_point() else tensor
+
+        return [one(v) for v in self.inputs], {k: one(v) for k, v in self.keywords.items()}
+
+
+def sample(*inputs: Any, **keywords: Any) -> Sample:
+    """`sample(normal(3, 4), classes(3, below=4), reduction="sum")` reads like the call that it stands for."""
+    return Sample(inputs, keywords)
+
+
+# --------------------------------------------------------------------------------------------------------- the rows
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A module, the constructor arguments to build it and its torch twin with, and what to call them on."""
+
+    module: type[torch.nn.Module]
+    arguments: tuple[Any, ...] = ()
+    keywords: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[Draw, ...] = ()
+
+    @property
+    def twin(self) -> type[torch.nn.Module]:
+        """The torch class that the module stands in for: its direct base."""
+        return next(c for c in self.module.__mro__ if c.__module__.startswith("torch."))
+
+
+def drop(module: type[torch.nn.Module], *arguments: Any, on: tuple[Draw, ...], **keywords: Any) -> Drop:
+    """`drop(nn.Linear, 4, 3, bias=False, on=(normal(5, 4),))`: build it so, call it on this."""
+    return Drop(module, arguments, keywords, on)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One formula: our function, torch's, and where to try them.
+
+    `samples` are ordinary arguments, differentiable and away from kinks; the first is the typical one. `kinks` are
+    arguments where the derivative does not exist and torch's convention must be ours. `extremes` are arguments of large
+    or small size, where our values and gradients must be finite wherever torch's are.
+    """
+
+    function: Callable[..., Any]
+    twin: Callable[..., Any]
+    formula: type[Formula]
+    samples: tuple[Sample, ...]
+    modules: tuple[Drop, ...] = ()
+    kinks: tuple[Sample, ...] = ()
+    extremes: tuple[Sample, ...] = ()
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        return str(self.function.__name__)
+
+    @property
+    def text(self) -> str:
+        """The formula: the docstring of its file or, where a family shares a file, of its class."""
+        return inspect.cleandoc(self.formula.__doc__ or inspect.getmodule(self.formula).__doc__ or "")
+
+    @property
+    def seed(self) -> int:
+        """The row's own seed, from its name."""
+        return zlib.crc32(self.name.encode())
+
+
+ROWS: tuple[Row, ...] = (
+    Row(
+        F.sigmoid,
+        torch.sigmoid,
+        _sigmoid.SigmoidFunction,
+        samples=(sample(normal(3, 4)), sample(normal()), sample(normal(2, 0)), sample(normal(2, 3, 2, scale=3))),
+        modules=(drop(nn.Sigmoid, on=(normal(3, 4),)),),
+        extremes=(sample(fixed(-1e4, -90.0, -20.0, 0.0, 20.0, 90.0, 1e4)),),
+    ),
+    Row(
+        F.linear,
+        torch.nn.functional.linear,
+        _linear.LinearFunction,
+        samples=(
+            sample(normal(5, 3), normal(4, 3), normal(4)),
+            sample(normal(5, 3), normal(4, 3)),
+            sample(normal(3), normal(4, 3), normal(4)),
+            sample(normal(2, 5, 3), normal(4, 3), normal(4)),
+            sample(normal(5, 3), normal(3), normal()),
+            sample(normal(3), normal(3)),
+            sample(normal(0, 3), normal(4, 3), normal(4)),
+            sample(normal(2, 3), normal(1, 3), normal(1)),
+        ),
+        modules=(
+            drop(nn.Linear, 3, 4, on=(normal(5, 3),)),
+            drop(nn.Linear, 3, 4, bias=False, on=(normal(2, 5, 3),)),
+        ),
+    ),
+)
+
+BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}

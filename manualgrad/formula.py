@@ -1,0 +1,270 @@
+r"""Formula: the base class of every gradient in this package, and the only file that knows the quirks of
+`torch.autograd.Function`.
+
+A formula is four static methods that read like the page of a textbook:
+
+    forward(x, ...)              y  = f(x, ...)
+    setup_context(ctx, ...)      what the backward pass needs again: `save(ctx, ...)`, inputs and outputs only
+    backward(ctx, dy)            dx = dy . df/dx          from the output's gradient to the inputs'
+    jvp(ctx, x_t)                y' = df/dx . x'          from the inputs' tangents to the output's
+
+The alphabet is the same in every file: input `x` (logits `z`, prediction `p`, target `t`), output `y`, upstream gradient
+`dy`, tangent `x_t`, and `d<name>` for the gradient of `<name>`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import threading
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+HALF = frozenset((torch.bfloat16, torch.float16))
+
+# Private names of torch, each with the slower public behaviour to fall back on where a version lacks it.
+_transforms_active: Callable[[], bool] | None = getattr(torch._C, "_are_functorch_transforms_active", None)
+_autocast_on: Callable[[], bool] = getattr(torch._C, "_is_any_autocast_enabled", None) or (
+    lambda: torch.is_autocast_enabled() or torch.is_autocast_enabled("cpu")
+)
+
+
+class _FormulaMeta(type(torch.autograd.Function)):
+    """Prepares each formula once, when its class is made."""
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
+        super().__init__(name, bases, namespace)
+        if cls.opmath:
+            for rule in ("backward", "jvp"):
+                if rule in namespace:
+                    setattr(cls, rule, staticmethod(_in_opmath(getattr(cls, rule))))
+        # `Function.apply` binds the signature on every call (11 us) whenever setup_context is defined; the C method
+        # below it does not. It is safe when nothing is traced and no torch.func transform is active: see `call`.
+        cls._fast_apply = super(torch.autograd.Function, cls).apply if _transforms_active else cls.apply
+        # The engine would look our backward up through two Python calls each time.
+        if hasattr(cls, "_backward_cls") and "backward" in namespace:
+            cls._backward_cls.apply = cls.backward
+        # Without this, Dynamo refuses Functions with a jvp, and torch.compile(torch.func.grad(f)) silently replaces
+        # our backward by torch's own derivative of our forward (pytorch#118397, pytorch#193279).
+        torch.compiler.allow_in_graph(cls)
+
+
+class Formula(torch.autograd.Function, metaclass=_FormulaMeta):
+    """Base class of the formulas: a `torch.autograd.Function` that works in every mode that torch has.
+
+    Subclasses write `forward`, `setup_context`, `backward` and `jvp`; `call` runs them. What the class adds:
+
+    - `torch.compile(fullgraph=True)` and `torch.compile(torch.func.grad(f))` keep our backward, and `vmap` works;
+    - bfloat16 and float16: `backward` and `jvp` see float32 (`opmath = True`), as torch's own kernels do inside,
+      unless the formula is made of matrix products, which accumulate in float32 by themselves (`opmath = False`);
+    - autocast: `autocast = "lower"` runs in the autocast dtype, `"float32"` in float32, `"float32 on cuda"` likewise
+      on CUDA only, `"promote"` in the widest dtype among the arguments; None leaves the arguments alone;
+    - errors name the formula, its arguments and their shapes; `check`, where a formula has one, is asked first.
+    """
+
+    generate_vmap_rule = True
+    opmath: ClassVar[bool] = True
+    autocast: ClassVar[str | None] = None
+    check: ClassVar[Callable[..., None] | None] = None
+    _fast_apply: ClassVar[Callable[..., Any]]
+
+    @classmethod
+    def title(cls) -> str:
+        """The name that messages and tables use: `MSELossFunction` is `mse_loss`."""
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__.removesuffix("Function"))
+        return words.lower()
+
+
+class _Active(threading.local):
+    """The tape that is recording in this thread, or None."""
+
+    tape: Any = None
+
+
+active = _Active()
+
+
+def call(formula: type[Formula], *args: Any) -> Any:
+    """Run `formula` on `args`: on the active tape if there is one, else through torch's autograd.
+
+    Every argument of `forward` is given, in order; none is left to its default and none is named.
+    """
+    if formula.autocast is not None and _autocast_on():
+        args = _cast_for_autocast(formula.autocast, args)
+    if torch.compiler.is_compiling() or (_transforms_active is not None and _transforms_active()):
+        return formula.apply(*args)
+    try:
+        if active.tape is not None:
+            return active.tape.run(formula, args)
+        return formula._fast_apply(*args)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise _explained(formula, args, error) from None
+
+
+def save(ctx: Any, *tensors: Tensor | None) -> None:
+    """Keep inputs and outputs for `backward` and for `jvp`.
+
+    torch has two methods for this and needs the same tensors in both, or `torch.func.grad(torch.vmap(f))` fails.
+    Never save anything else than inputs and outputs: double backward would silently be wrong.
+    """
+    ctx.save_for_backward(*tensors)
+    ctx.save_for_forward(*tensors)
+
+
+def unbroadcast(gradient: Tensor, shape: torch.Size) -> Tensor:
+    """Sum `gradient` over the dimensions in which an operand of `shape` was repeated by broadcasting.
+
+    An operand that was used k times receives the sum of its k gradients.
+    """
+    if gradient.shape == shape:
+        return gradient
+    extra = gradient.dim() - len(shape)
+    repeated = [d for d in range(gradient.dim()) if d < extra or (shape[d - extra] == 1 and gradient.shape[d] != 1)]
+    return gradient.sum(repeated, keepdim=True).reshape(shape)
+
+
+def spread(dy: Tensor, shape: torch.Size, reduction: str) -> Tensor:
+    """The upstream gradient of each element of an unreduced loss of `shape`, given that of the reduced loss.
+
+    'none' passes it on, 'sum' copies it to every element, 'mean' also divides it by their number.
+    """
+    if reduction == "none":
+        return dy
+    if reduction == "sum":
+        return dy.expand(shape)
+    return (dy / max(shape.numel(), 1)).expand(shape)
+
+
+def reduce(loss: Tensor, reduction: str) -> Tensor:
+    """The 'mean' or 'sum' of the elements of a loss, or with 'none' the loss itself."""
+    if reduction == "none":
+        return loss
+    return loss.sum() if reduction == "sum" else loss.mean()
+
+
+def broadcast_shape(*tensors: Tensor) -> torch.Size:
+    """The shape that the tensors have together."""
+    return torch.broadcast_shapes(*(t.shape for t in tensors))
+
+
+class _Wide:
+    """A context whose saved tensors are float32 where they were half precision."""
+
+    def __init__(self, ctx: Any) -> None:
+        self._ctx = ctx
+
+    @property
+    def saved_tensors(self) -> tuple[Tensor | None, ...]:
+        return tuple(_widen(t) for t in self._ctx.saved_tensors)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ctx, name)
+
+
+def _widen(value: Any) -> Any:
+    return value.float() if isinstance(value, Tensor) and value.dtype in HALF else value
+
+
+def _in_opmath(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """`rule` (a backward or jvp) computed in float32 when its arguments are bfloat16 or float16.
+
+    Gradients are rounded once, at the end: by autograd and by the tape, to the dtype of the input that they belong to.
+    Tangents are rounded here, since forward-mode AD does not.
+    """
+    is_jvp = rule.__name__ == "jvp"
+
+    @functools.wraps(rule)
+    def run(ctx: Any, *upstream: Any) -> Any:
+        first = upstream[0]
+        if first is not None and first.dtype not in HALF:
+            return rule(ctx, *upstream)
+        half = next((u.dtype for u in upstream if u is not None and u.dtype in HALF), None)
+        if half is None:
+            return rule(ctx, *upstream)
+        result = rule(_Wide(ctx), *(_widen(u) for u in upstream))
+        return result.to(half) if is_jvp else result
+
+    return run
+
+
+class CastFunction(Formula):
+    r"""Change of dtype.
+
+        forward    y  = x in another dtype
+        backward   dx = dy in the dtype of x
+        tangent    y' = x' in the other dtype
+
+    It lives here because autocast needs it. Saves nothing.
+    """
+
+    opmath = False
+
+    @staticmethod
+    def forward(x: Tensor, dtype: torch.dtype) -> Tensor:
+        return x.to(dtype, copy=True)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.dtype, ctx.new_dtype = inputs[0].dtype, inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        return dy.to(ctx.dtype), None
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Tensor, _: None) -> Tensor:
+        return x_t.to(ctx.new_dtype)
+
+
+def _cast_for_autocast(policy: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    device = next((a.device.type for a in args if isinstance(a, Tensor)), "cpu")
+    if not torch.is_autocast_enabled(device) or (policy == "float32 on cuda" and device != "cuda"):
+        return args
+    floating = [a.dtype for a in args if isinstance(a, Tensor) and a.is_floating_point()]
+    if policy == "lower":
+        dtype = torch.get_autocast_dtype(device)
+    elif policy == "promote":
+        dtype = functools.reduce(torch.promote_types, floating) if floating else torch.float32
+    else:
+        dtype = torch.float32
+
+    def cast(a: Any) -> Any:
+        if not isinstance(a, Tensor) or not a.is_floating_point() or a.dtype in (dtype, torch.float64):
+            return a
+        return call(CastFunction, a, dtype)
+
+    return tuple(cast(a) for a in args)
+
+
+_PUBLIC_NAMES = {"x": "input", "z": "input", "p": "input", "t": "target"}
+_REDUCTIONS = ("none", "mean", "sum")
+
+
+def _explained(formula: type[Formula], args: tuple[Any, ...], error: Exception) -> Exception:
+    """The error a user sees: of torch's type, naming the formula, its arguments, their shapes and dtypes."""
+    title = formula.title()
+    if isinstance(error, FormulaError) or str(error).startswith(f"{title}: "):
+        return error
+    try:
+        if formula.check is not None:
+            formula.check(*args)
+    except (RuntimeError, TypeError, ValueError, IndexError) as clearer:
+        return type(clearer)(f"{title}: {clearer}")
+    names = list(inspect.signature(formula.forward).parameters)
+    named = {_PUBLIC_NAMES.get(n, n): a for n, a in zip(names, args, strict=False)}
+    if named.get("reduction", "none") not in _REDUCTIONS:
+        return ValueError(f"{title}: reduction must be 'none', 'mean' or 'sum', got {named['reduction']!r}")
+    shown = ", ".join(f"{n} {_shown(a)}" for n, a in named.items() if isinstance(a, Tensor))
+    return type(error)(f"{title}: {error} (given {shown or 'no tensor'})")
+
+
+def _shown(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
+class FormulaError(RuntimeError):
+    """An operation that the package refuses by name."""

@@ -1,0 +1,105 @@
+r"""Linear layer.
+
+    forward    y       = x W^T + b
+    backward   dx      = dy W
+               dW      = dy^T x           summed over every leading dimension of x
+               db      = sum of dy over every leading dimension
+    tangent    y'      = x' W^T + x W'^T + b'
+
+Shapes: x (*, in), W (out, in) or (in), b (out) or (), y (*, out) or (*). Saves x and W: each is the other's slope.
+Source: Rumelhart, Hinton & Williams (1986), Learning representations by back-propagating errors, eqs. 1, 6 and 7.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from manualgrad.formula import Formula, call, save
+
+
+class LinearFunction(Formula):
+    autocast = "lower"
+    opmath = False
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.linear(x, weight, bias)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor) -> None:
+        x, weight, _ = inputs
+        save(ctx, x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        needs_x, needs_weight, needs_bias = ctx.needs_input_grad
+        if dy.dim() == 2 and weight.dim() == 2:
+            return (
+                dy.mm(weight) if needs_x else None,
+                dy.t().mm(x) if needs_weight else None,
+                dy.sum(0) if needs_bias else None,
+            )
+        if weight.dim() == 1:  # one output without a dimension of its own
+            dy = dy.unsqueeze(-1)
+        rows = dy.reshape(-1, dy.shape[-1])
+        dweight = (rows.t() @ x.reshape(-1, x.shape[-1])).reshape(weight.shape) if needs_weight else None
+        db = rows.sum(0) if needs_bias else None
+        return (
+            dy @ (weight if weight.dim() == 2 else weight.unsqueeze(0)) if needs_x else None,
+            dweight,
+            db.squeeze(0) if db is not None and weight.dim() == 1 else db,
+        )
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Tensor | None, weight_t: Tensor | None, bias_t: Tensor | None) -> Tensor:
+        x, weight = ctx.saved_tensors
+        y_t = F.linear(x_t, weight, bias_t) if x_t is not None else None
+        if weight_t is not None:
+            term = F.linear(x, weight_t, bias_t if y_t is None else None)
+            y_t = term if y_t is None else y_t + term
+        if y_t is None:
+            y_t = bias_t.expand(*x.shape[:-1], *weight.shape[:-1])
+        return y_t
+
+    @staticmethod
+    def check(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+        for name, value in (("input", x), ("weight", weight), ("bias", bias)):
+            if not isinstance(value, Tensor) and not (name == "bias" and value is None):
+                raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
+        if x.dim() == 0 or weight.dim() not in (1, 2):
+            raise RuntimeError(
+                f"input needs at least one dimension and weight one or two, got {tuple(x.shape)} and {tuple(weight.shape)}"
+            )
+        if x.shape[-1] != weight.shape[-1]:
+            raise RuntimeError(
+                f"the last dimension of input must be {weight.shape[-1]}, as weight {tuple(weight.shape)} says, "
+                f"got input {tuple(x.shape)}"
+            )
+        if x.dtype != weight.dtype:
+            raise RuntimeError(f"input and weight must have one dtype, got {x.dtype} and {weight.dtype}")
+        if bias is not None and bias.shape not in (weight.shape[:-1], (1,), ()):
+            raise RuntimeError(f"bias must have shape {tuple(weight.shape[:-1])}, got {tuple(bias.shape)}")
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`input @ weight.T + bias`. Same values and gradients as `torch.nn.functional.linear`.
+
+    input (*, in), weight (out, in) or (in), bias (out) or (); the result is (*, out) or (*).
+    Raises RuntimeError where shapes or dtypes do not fit.
+
+    >>> import torch
+    >>> x, w = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]], requires_grad=True)
+    >>> linear(x, w).sum().backward()
+    >>> w.grad
+    tensor([[1., 2.]])
+    """
+    return call(LinearFunction, input, weight, bias)
+
+
+class Linear(nn.Linear):
+    """Drop-in `torch.nn.Linear` computed by `manualgrad.functional.linear`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return linear(input, self.weight, self.bias)
