@@ -33,27 +33,7 @@ _autocast_on: Callable[[], bool] = getattr(torch._C, "_is_any_autocast_enabled",
 )
 
 
-class _FormulaMeta(type(torch.autograd.Function)):
-    """Prepares each formula once, when its class is made."""
-
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
-        super().__init__(name, bases, namespace)
-        if cls.opmath:
-            for rule in ("backward", "jvp"):
-                if rule in namespace:
-                    setattr(cls, rule, staticmethod(_in_opmath(getattr(cls, rule))))
-        # `Function.apply` binds the signature on every call (11 us) whenever setup_context is defined; the C method
-        # below it does not. It is safe when nothing is traced and no torch.func transform is active: see `call`.
-        cls._fast_apply = super(torch.autograd.Function, cls).apply if _transforms_active else cls.apply
-        # The engine would look our backward up through two Python calls each time.
-        if hasattr(cls, "_backward_cls") and "backward" in namespace:
-            cls._backward_cls.apply = cls.backward
-        # Without this, Dynamo refuses Functions with a jvp, and torch.compile(torch.func.grad(f)) silently replaces
-        # our backward by torch's own derivative of our forward (pytorch#118397, pytorch#193279).
-        torch.compiler.allow_in_graph(cls)
-
-
-class Formula(torch.autograd.Function, metaclass=_FormulaMeta):
+class Formula(torch.autograd.Function):
     """Base class of the formulas: a `torch.autograd.Function` that works in every mode that torch has.
 
     Subclasses write `forward`, `setup_context`, `backward` and `jvp`; `call` runs them. What the class adds:
@@ -70,7 +50,30 @@ class Formula(torch.autograd.Function, metaclass=_FormulaMeta):
     opmath: ClassVar[bool] = True
     autocast: ClassVar[str | None] = None
     check: ClassVar[Callable[..., None] | None] = None
-    _fast_apply: ClassVar[Callable[..., Any]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.opmath:
+            for rule in ("backward", "jvp"):
+                if rule in cls.__dict__:
+                    setattr(cls, rule, staticmethod(_in_opmath(getattr(cls, rule))))
+        # Without this, Dynamo refuses Functions with a jvp, and torch.compile(torch.func.grad(f)) silently replaces
+        # our backward by torch's own derivative of our forward (pytorch#118397, pytorch#193279).
+        torch.compiler.allow_in_graph(cls)
+
+    @classmethod
+    def fast_apply(cls, *args: Any) -> Any:
+        """`apply` for when nothing is traced and no torch.func transform is active, as `call` sees to.
+
+        `Function.apply` binds the signature on every call (11 us) whenever setup_context is defined; the C method below
+        it does not. The engine looks `backward` up through two Python calls each time; the node class can have it at
+        once. The first call of a formula arranges both, by putting the C method in the place of this one.
+        """
+        if _transforms_active is None or not hasattr(cls, "_backward_cls"):
+            return cls.apply(*args)
+        cls._backward_cls.apply = cls.backward
+        cls.fast_apply = super(torch.autograd.Function, cls).apply
+        return cls.fast_apply(*args)
 
     @classmethod
     def title(cls) -> str:
@@ -100,7 +103,7 @@ def call(formula: type[Formula], *args: Any) -> Any:
     try:
         if active.tape is not None:
             return active.tape.run(formula, args)
-        return formula._fast_apply(*args)
+        return formula.fast_apply(*args)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise _explained(formula, args, error) from None
 

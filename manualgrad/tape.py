@@ -68,7 +68,11 @@ class Step:
     @property
     def saved_bytes(self) -> int:
         """Bytes of the tensors kept for the backward pass, each storage counted once."""
-        kept = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in self.context.saved_tensors if t is not None}
+        kept = {
+            t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()
+            for t in self.context.saved_tensors
+            if t is not None
+        }
         return sum(kept.values())
 
     def __repr__(self) -> str:
@@ -198,12 +202,16 @@ class Tape(TorchFunctionMode):
                 raise RuntimeError(self._why_not_recorded(loss))
             if gradient is None:
                 if loss.numel() != 1:
-                    raise RuntimeError(f"tape.backward: loss has shape {tuple(loss.shape)}; only a loss of one element "
-                                       "has an upstream gradient of 1, give `gradient` for others")
+                    raise RuntimeError(
+                        f"tape.backward: loss has shape {tuple(loss.shape)}; only a loss of one element "
+                        "has an upstream gradient of 1, give `gradient` for others"
+                    )
                 gradient = torch.ones_like(loss)
             elif gradient.shape != loss.shape:
-                raise ValueError(f"tape.backward: gradient must have the shape of loss, {tuple(loss.shape)}, "
-                                 f"got {tuple(gradient.shape)}")
+                raise ValueError(
+                    f"tape.backward: gradient must have the shape of loss, {tuple(loss.shape)}, "
+                    f"got {tuple(gradient.shape)}"
+                )
             gradients = self._walk(loss, gradient, retain)
             self._gradients = gradients if retain else None
             if not retain:
@@ -230,7 +238,9 @@ class Tape(TorchFunctionMode):
                     dys = tuple(torch.zeros_like(o) if d is None else d for d, o in zip(dys, output, strict=True))
             self._check_saved(step)
             dxs = step.formula.backward(context, *dys)
-            for x, needed, dx in zip(step.inputs, context.needs_input_grad, dxs if isinstance(dxs, tuple) else (dxs,), strict=True):
+            for x, needed, dx in zip(
+                step.inputs, context.needs_input_grad, dxs if isinstance(dxs, tuple) else (dxs,), strict=True
+            ):
                 if not needed or dx is None:
                     continue
                 if dx.dtype != x.dtype:
@@ -254,8 +264,10 @@ class Tape(TorchFunctionMode):
 
     def _why_not_recorded(self, loss: Tensor) -> str:
         if not self.steps:
-            return "tape.backward: nothing is recorded: no operation on a tensor that requires a gradient ran inside the " \
-                   "`with` block, or backward() already ran and freed the steps (keep them with retain=True)"
+            return (
+                "tape.backward: nothing is recorded: no operation on a tensor that requires a gradient ran inside the "
+                "`with` block, or backward() already ran and freed the steps (keep them with retain=True)"
+            )
         return f"tape.backward: the loss of shape {tuple(loss.shape)} was not computed on this tape"
 
     def gradient_of(self, tensor: Tensor) -> Tensor | None:

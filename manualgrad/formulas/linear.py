@@ -2,11 +2,11 @@ r"""Linear layer.
 
     forward    y       = x W^T + b
     backward   dx      = dy W
-               dW      = dy^T x           summed over every leading dimension of x
-               db      = sum of dy over every leading dimension
+               dW      = dy^T x           summed over the leading dimensions of x
+               db      = dy           summed over the dimensions that b was repeated in
     tangent    y'      = x' W^T + x W'^T + b'
 
-Shapes: x (*, in), W (out, in) or (in), b (out) or (), y (*, out) or (*). Saves x and W: each is the other's slope.
+Shapes: x (*, in), W (out, in) or (in), b (out) or anything that broadcasts to y, y (*, out) or (*). Saves x and W: each is the other's slope.
 Source: Rumelhart, Hinton & Williams (1986), Learning representations by back-propagating errors, eqs. 1, 6 and 7.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, call, save
+from manualgrad.formula import Formula, call, save, unbroadcast
 
 
 class LinearFunction(Formula):
@@ -28,29 +28,27 @@ class LinearFunction(Formula):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor) -> None:
-        x, weight, _ = inputs
+        x, weight, bias = inputs
         save(ctx, x, weight)
+        ctx.bias_shape = None if bias is None else bias.shape
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
+        db = None
+        if needs_bias:
+            db = dy.sum(0) if ctx.bias_shape == dy.shape[1:] else unbroadcast(dy, ctx.bias_shape)
         if dy.dim() == 2 and weight.dim() == 2:
-            return (
-                dy.mm(weight) if needs_x else None,
-                dy.t().mm(x) if needs_weight else None,
-                dy.sum(0) if needs_bias else None,
-            )
+            return dy.mm(weight) if needs_x else None, dy.t().mm(x) if needs_weight else None, db
         if weight.dim() == 1:  # one output without a dimension of its own
             dy = dy.unsqueeze(-1)
-        rows = dy.reshape(-1, dy.shape[-1])
-        dweight = (rows.t() @ x.reshape(-1, x.shape[-1])).reshape(weight.shape) if needs_weight else None
-        db = rows.sum(0) if needs_bias else None
-        return (
-            dy @ (weight if weight.dim() == 2 else weight.unsqueeze(0)) if needs_x else None,
-            dweight,
-            db.squeeze(0) if db is not None and weight.dim() == 1 else db,
-        )
+        dx = dw = None
+        if needs_x:
+            dx = dy @ weight.reshape(-1, weight.shape[-1])
+        if needs_weight:
+            dw = dy.reshape(-1, dy.shape[-1]).t() @ x.reshape(-1, x.shape[-1])
+        return dx, dw if dw is None else dw.reshape(weight.shape), db
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor | None, weight_t: Tensor | None, bias_t: Tensor | None) -> Tensor:
@@ -60,7 +58,7 @@ class LinearFunction(Formula):
             term = F.linear(x, weight_t, bias_t if y_t is None else None)
             y_t = term if y_t is None else y_t + term
         if y_t is None:
-            y_t = bias_t.expand(*x.shape[:-1], *weight.shape[:-1])
+            y_t = bias_t.expand(*x.shape[:-1], *weight.shape[:-1])  # the bias alone moves: the same in every row
         return y_t
 
     @staticmethod
@@ -79,7 +77,7 @@ class LinearFunction(Formula):
             )
         if x.dtype != weight.dtype:
             raise RuntimeError(f"input and weight must have one dtype, got {x.dtype} and {weight.dtype}")
-        if bias is not None and bias.shape not in (weight.shape[:-1], (1,), ()):
+        if bias is not None and bias.shape[-1:] not in (weight.shape[:-1], (1,), ()):
             raise RuntimeError(f"bias must have shape {tuple(weight.shape[:-1])}, got {tuple(bias.shape)}")
 
 

@@ -1,8 +1,4 @@
-"""THE table: every formula once, with its torch twin and the inputs to try it on.
-
-The tests, the benchmark, `manualgrad list`, `manualgrad demo` and the table in the README are read off `ROWS`.
-Adding a formula = one file in `formulas/` + one row here + its line on the two shelves.
-"""
+"""What a row of the catalogue is, and how the inputs that it is tried on are drawn."""
 
 from __future__ import annotations
 
@@ -15,11 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad import functional as F
-from manualgrad import nn
 from manualgrad.formula import Formula
-from manualgrad.formulas import linear as _linear
-from manualgrad.formulas import sigmoid as _sigmoid
 
 # ---------------------------------------------------------------------------------------------- how to draw an input
 
@@ -170,36 +162,3 @@ class Row:
     def seed(self) -> int:
         """The row's own seed, from its name."""
         return zlib.crc32(self.name.encode())
-
-
-ROWS: tuple[Row, ...] = (
-    Row(
-        F.sigmoid,
-        torch.sigmoid,
-        _sigmoid.SigmoidFunction,
-        samples=(sample(normal(3, 4)), sample(normal()), sample(normal(2, 0)), sample(normal(2, 3, 2, scale=3))),
-        modules=(drop(nn.Sigmoid, on=(normal(3, 4),)),),
-        extremes=(sample(fixed(-1e4, -90.0, -20.0, 0.0, 20.0, 90.0, 1e4)),),
-    ),
-    Row(
-        F.linear,
-        torch.nn.functional.linear,
-        _linear.LinearFunction,
-        samples=(
-            sample(normal(5, 3), normal(4, 3), normal(4)),
-            sample(normal(5, 3), normal(4, 3)),
-            sample(normal(3), normal(4, 3), normal(4)),
-            sample(normal(2, 5, 3), normal(4, 3), normal(4)),
-            sample(normal(5, 3), normal(3), normal()),
-            sample(normal(3), normal(3)),
-            sample(normal(0, 3), normal(4, 3), normal(4)),
-            sample(normal(2, 3), normal(1, 3), normal(1)),
-        ),
-        modules=(
-            drop(nn.Linear, 3, 4, on=(normal(5, 3),)),
-            drop(nn.Linear, 3, 4, bias=False, on=(normal(2, 5, 3),)),
-        ),
-    ),
-)
-
-BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}

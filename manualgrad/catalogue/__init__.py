@@ -1,0 +1,15 @@
+"""THE table: every formula once, with its torch twin and the inputs to try it on.
+
+The tests, the benchmark, `manualgrad list`, `manualgrad demo` and the table in the README are read off `ROWS`.
+Adding a formula = one file in `formulas/` + one row in the file of its family here + its line on the two shelves.
+"""
+
+from manualgrad.catalogue import activations, elementary, layers, losses
+from manualgrad.catalogue.row import Draw as Draw
+from manualgrad.catalogue.row import Drop as Drop
+from manualgrad.catalogue.row import Row as Row
+from manualgrad.catalogue.row import Sample as Sample
+
+ROWS: tuple[Row, ...] = (*activations.ROWS, *layers.ROWS, *losses.ROWS, *elementary.ROWS)
+
+BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}

@@ -1,0 +1,5 @@
+"""Rows of the losses."""
+
+from manualgrad.catalogue.row import Row
+
+ROWS: tuple[Row, ...] = ()

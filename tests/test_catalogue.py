@@ -1,0 +1,14 @@
+"""Every row of the catalogue against every check of `manualgrad.proof`."""
+
+from collections.abc import Callable
+
+import pytest
+
+from manualgrad.catalogue import ROWS, Row
+from manualgrad.proof import CHECKS
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_row(row: Row, check: Callable[[Row], None]) -> None:
+    check(row)
