@@ -1,5 +1,7 @@
 from . import functional as functional
 from . import nn as nn
+from .conversion import convert as convert
+from .conversion import revert as revert
 from .formula import Formula as Formula
 from .tape import Tape as Tape
 

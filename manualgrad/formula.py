@@ -8,8 +8,8 @@ A formula is four static methods that read like the page of a textbook:
     backward(ctx, dy)            dx = dy . df/dx          from the output's gradient to the inputs'
     jvp(ctx, x_t)                y' = df/dx . x'          from the inputs' tangents to the output's
 
-The alphabet is the same in every file: input `x` (logits `z`, prediction `p`, target `t`), output `y`, upstream gradient
-`dy`, tangent `x_t`, and `d<name>` for the gradient of `<name>`.
+The alphabet is the same in every file: input `x` (logits `z`, prediction `p`, target `t`), output `y`, upstream
+gradient `dy`, tangent `x_t`, and `d<name>` for the gradient of `<name>`.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class Formula(torch.autograd.Function):
         """
         if _transforms_active is None or not hasattr(cls, "_backward_cls"):
             return cls.apply(*args)
-        cls._backward_cls.apply = cls.backward
-        cls.fast_apply = super(torch.autograd.Function, cls).apply
+        cls._backward_cls.apply = cls.backward  # type: ignore[attr-defined]
+        cls.fast_apply = super(torch.autograd.Function, cls).apply  # type: ignore[misc, method-assign]
         return cls.fast_apply(*args)
 
     @classmethod

@@ -130,8 +130,8 @@ def equal_to_torch(row: Row) -> None:
         for a, b in zip(y, y_torch, strict=True):
             _same(a, b, f"{what}, value")
             assert a.requires_grad == b.requires_grad, f"{what}: requires_grad {a.requires_grad} for {b.requires_grad}"
-        for k, (a, b) in enumerate(zip(dx, dx_torch, strict=True)):
-            _same(a, b, f"{what}, gradient {k}")
+        for k, (g, g_torch) in enumerate(zip(dx, dx_torch, strict=True)):
+            _same(g, g_torch, f"{what}, gradient {k}")
 
 
 def subsets(row: Row) -> None:
@@ -254,8 +254,8 @@ def non_contiguous(row: Row) -> None:
         dys = [_strided(d) for d in _random_like(flowing, 1)]
         for a, b in zip(outputs, y, strict=True):
             _same(a, b, f"{what}, value")
-        for a, b in zip(torch.autograd.grad(flowing, leaves, dys, allow_unused=True), dx, strict=True):
-            _same(a, b, f"{what}, gradient")
+        for g, expected in zip(torch.autograd.grad(flowing, leaves, dys, allow_unused=True), dx, strict=True):
+            _same(g, expected, f"{what}, gradient")
 
 
 def _strided(tensor: Tensor) -> Tensor:
@@ -282,9 +282,9 @@ def low_precision(row: Row) -> None:
                 truth = _in_dtype(row.twin, s, dtype, row.seed + seed, exact=True)
                 for k in range(2):
                     scales[k] += sum(t.square().sum() for t in truth[k])
-                    for error, result in zip(errors, rounded, strict=True):
+                    for total, result in zip(errors, rounded, strict=True):
                         pairs = zip(result[k], truth[k], strict=True)
-                        error[k] += sum((r.double() - t).square().sum() for r, t in pairs)
+                        total[k] += sum((r.double() - t).square().sum() for r, t in pairs)
             floor = (torch.finfo(dtype).eps / 8) ** 2 * scales
             for k, part in enumerate(("values", "gradients")):
                 torchs, mine = (math.sqrt(float(e[k])) for e in errors)
@@ -355,7 +355,7 @@ def saved_bytes(function: Function, arguments: Arguments) -> int:
 def autocast(row: Row) -> None:
     """Under torch.autocast: the same dtypes as torch's function, and the gradients arrive in the inputs' dtype."""
     for what, s in _each(row.samples[:2], row):
-        results = []
+        results: list[Any] = []
         for f in (row.function, row.twin):
             arguments = s.draw(torch.float32, row.seed)
             try:
