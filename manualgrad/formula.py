@@ -114,8 +114,11 @@ def save(ctx: Any, *tensors: Tensor | None) -> None:
     torch has two methods for this and needs the same tensors in both, or `torch.func.grad(torch.vmap(f))` fails.
     Never save anything else than inputs and outputs: double backward would silently be wrong.
     """
-    ctx.save_for_backward(*tensors)
-    ctx.save_for_forward(*tensors)
+    if isinstance(ctx, torch._C._FunctionBase):  # what the two methods do, without their calls
+        ctx.to_save = ctx.saved_for_forward = tensors
+    else:
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
 
 
 def unbroadcast(gradient: Tensor, shape: torch.Size) -> Tensor:
