@@ -1,0 +1,1 @@
+"""Ours beside torch, paired in one run: `python -m manualgrad.benchmarks`."""

@@ -1,0 +1,96 @@
+"""What is measured, and the ratio to torch that we hold ourselves to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch import nn as torch_nn
+
+from manualgrad import nn
+from manualgrad.tape import Tape
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison: `build(device)` gives our work and torch's; `limit` is the ratio that ours should stay under."""
+
+    name: str
+    build: Callable[[str], tuple[Work, Work]]
+    limit: float
+
+
+def _layers(ours: torch_nn.Module, theirs: torch_nn.Module, *shape: int) -> Callable[[str], tuple[Work, Work]]:
+    """Forward and backward of two layers with the same parameters, input and upstream gradient."""
+
+    def build(device: str) -> tuple[Work, Work]:
+        theirs.load_state_dict(ours.state_dict())
+        mine, torchs = ours.to(device), theirs.to(device)
+        x = torch.randn(shape, device=device, requires_grad=True)
+        dy = torch.randn_like(mine(x))
+        return lambda: mine(x).backward(dy), lambda: torchs(x).backward(dy)
+
+    return build
+
+
+def _mlp(package: type) -> torch_nn.Sequential:
+    torch.manual_seed(0)
+    return torch_nn.Sequential(package.Linear(64, 32), package.Sigmoid(), package.Linear(32, 10))  # type: ignore[attr-defined]
+
+
+def _training_step(device: str) -> tuple[Work, Work]:
+    """A whole step on 64-32-10, batch 16: forward, loss, backward, SGD. Ours on the tape, torch's by autograd."""
+    x, t = torch.randn(16, 64, device=device), torch.randint(10, (16,), device=device)
+    works: list[Work] = []
+    for package in (nn, torch_nn):
+        model, loss = _mlp(package).to(device), package.CrossEntropyLoss()  # type: ignore[arg-type]
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        works.append(_tape_step(model, loss, optimizer, x, t) if package is nn else _step(model, loss, optimizer, x, t))
+    return works[0], works[1]
+
+
+def _step(
+    model: torch_nn.Module, loss: torch_nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, t: Tensor
+) -> Work:
+    def step() -> None:
+        optimizer.zero_grad()
+        loss(model(x), t).backward()
+        optimizer.step()
+
+    return step
+
+
+def _tape_step(
+    model: torch_nn.Module, loss: torch_nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, t: Tensor
+) -> Work:
+    def step() -> None:
+        optimizer.zero_grad()
+        with Tape() as tape:
+            error = loss(model(x), t)
+        tape.backward(error)
+        optimizer.step()
+
+    return step
+
+
+CASES: tuple[Case, ...] = (
+    Case("linear 1x4", _layers(nn.Linear(4, 4), torch_nn.Linear(4, 4), 1, 4), 1.10),
+    Case("linear 16x16", _layers(nn.Linear(16, 16), torch_nn.Linear(16, 16), 16, 16), 1.10),
+    Case("linear 64x64", _layers(nn.Linear(64, 64), torch_nn.Linear(64, 64), 64, 64), 1.10),
+    Case("sigmoid 64x64", _layers(nn.Sigmoid(), torch_nn.Sigmoid(), 64, 64), 1.45),
+    Case(
+        "linear + sigmoid 256x512",
+        _layers(
+            nn.Sequential(nn.Linear(512, 512), nn.Sigmoid()),
+            torch_nn.Sequential(torch_nn.Linear(512, 512), torch_nn.Sigmoid()),
+            256,
+            512,
+        ),
+        1.15,
+    ),
+    Case("tape step 64-32-10, batch 16", _training_step, 0.75),
+)
