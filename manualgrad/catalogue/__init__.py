@@ -10,6 +10,13 @@ from manualgrad.catalogue.row import Drop as Drop
 from manualgrad.catalogue.row import Row as Row
 from manualgrad.catalogue.row import Sample as Sample
 
-ROWS: tuple[Row, ...] = (*activations.ROWS, *layers.ROWS, *losses.ROWS, *elementary.ROWS)
+FAMILIES: dict[str, tuple[Row, ...]] = {
+    "activations": activations.ROWS,
+    "layers": layers.ROWS,
+    "losses": losses.ROWS,
+    "elementary": elementary.ROWS,
+}
+
+ROWS: tuple[Row, ...] = tuple(row for family in FAMILIES.values() for row in family)
 
 BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}

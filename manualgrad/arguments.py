@@ -1,0 +1,110 @@
+"""How the commands read their arguments, and how they answer a mistake: in one line, with the nearest right word.
+
+Every subcommand makes a `Parser` and raises `Mistake` for what it finds wrong itself. Nothing here imports torch, so that
+help and usage errors come at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser, Namespace
+
+USAGE_ERROR = 2
+
+
+class Mistake(Exception):
+    """A mistake of the user's: its text is shown in one line, without a traceback, and the exit status is 2."""
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`"; did you mean X?"` for the one of `words` that is most like `word`, or nothing if none is like it.
+
+    >>> nearest("sigmiod", ["sigmoid", "linear"])
+    '; did you mean sigmoid?'
+    >>> nearest("xyz", ["sigmoid", "linear"])
+    ''
+    """
+    by_folded = {w.lower(): w for w in words}
+    close = difflib.get_close_matches(word.lower(), by_folded, n=1, cutoff=0.5)
+    return f"; did you mean {by_folded[close[0]]}?" if close else ""
+
+
+class Parser(ArgumentParser):
+    """jsonargparse's parser of options and configuration files, with errors of one line and no abbreviations.
+
+    `Parser("train", "Run a recipe.")` is the parser of `manualgrad train`.
+
+    >>> parser = Parser("train", "Run a recipe.")
+    >>> _ = parser.add_argument("--batch_size", type=int, default=32)
+    >>> parser.parse_args(["--batch_sise", "8"])
+    Traceback (most recent call last):
+    manualgrad.arguments.Mistake: there is no option --batch_sise; did you mean --batch_size?
+    >>> parser.parse_args(["--batch_size", "many"])
+    Traceback (most recent call last):
+    manualgrad.arguments.Mistake: batch_size takes int, got many
+    """
+
+    def __init__(self, command: str = "", description: str = "", **keywords: Any) -> None:
+        # jsonargparse itself makes further parsers of this class, with keywords only.
+        keywords = {"prog": f"manualgrad {command}", "description": description, "allow_abbrev": False} | keywords
+        super().__init__(**keywords)
+        self._given: Sequence[str] = ()
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Namespace | None = None, **keywords: Any
+    ) -> Namespace:
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_args(self._given, namespace, **keywords)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        raise Mistake(self._said_plainly(message)) from None
+
+    def _said_plainly(self, message: str) -> str:
+        if found := re.match(r"""Parser key "(.+?)":\s+Expected an? (.*)\. Got value: (.*)""", message, re.DOTALL):
+            name, expected, value = found.groups()
+            return f"{name} takes {_type_in_words(expected)}, got {value}{self._file_of(name)}"
+        if found := re.match(r"Option '(.+)' is not accepted|Group '(.+)' does not accept option '(.+)'", message):
+            name = found[1] or f"{found[2]}.{found[3]}"
+            return f"there is no setting {name}{nearest(name, self._settings())}{self._file_of(name)}"
+        if found := re.match(r'Parser key "(.+?)": (.*)', message, re.DOTALL):
+            return f"{found[1]}: {_one_line(found[2])}"
+        # argparse may take the value of an unknown option for a positional argument and complain about that.
+        for word in self._given:
+            name = word.partition("=")[0]
+            if re.match("--?[a-zA-Z]", name) and name not in self._option_string_actions:
+                return f"there is no option {name}{nearest(name, self._option_string_actions)}"
+        if found := re.match(r"argument (\S+): invalid choice: '?(.*?)'? \(choose from (.*)\)", message):
+            name, value, choices = found[1], found[2], found[3].replace("'", "")
+            return f"there is no {name} {value}{nearest(value, choices.split(', '))} ({choices})"
+        message = message.replace("unrecognized arguments: ", "too many arguments: ")
+        return re.sub("^argument (--)?", "", _one_line(message))
+
+    def _settings(self) -> list[str]:
+        return [name.removeprefix("--") for name in self._option_string_actions]
+
+    def _file_of(self, name: str) -> str:
+        """`" (in FILE)"` if the setting was not given as an option: then a configuration file has it."""
+        if any(word.partition("=")[0] == f"--{name}" for word in self._given):
+            return ""
+        words = [part for word in self._given for part in (word.split("=", 1) if word[:2] == "--" else [word])]
+        files = [value for option, value in zip(words, words[1:], strict=False) if option == "--config"]
+        return f" (in {', '.join(files)})" if files else ""
+
+
+def _type_in_words(expected: str) -> str:
+    """`<class 'int'>` is int, `typing.Literal['a', 'b']` is a or b."""
+    expected = expected.removeprefix("typing.")
+    if found := re.fullmatch(r"<class '(.*)'>", expected):
+        return found[1]
+    if found := re.fullmatch(r"Literal\[(.*)\]", expected):
+        return " or ".join(choice.strip("'\" ") for choice in found[1].split(","))
+    return expected
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,146 @@
+"""`manualgrad list`: the catalogue, or the whole docstring of one formula."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import sys
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from manualgrad.arguments import Mistake, Parser, nearest
+
+if TYPE_CHECKING:
+    from manualgrad.catalogue import Row
+
+PASSES = ("forward", "backward", "tangent")
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser("list", "Show the formulas: name, forward and backward; or all that is said about one of them.")
+    parser.add_argument("name", nargs="?", help="the formula to show in full")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--markdown", action="store_true", help="as the Markdown table of the README")
+    options = parser.parse_args(argv)
+    if options.json and options.markdown:
+        raise Mistake("--json and --markdown exclude each other")
+    if options.name and options.markdown:
+        raise Mistake("--markdown shows the whole catalogue; it takes no NAME")
+    if options.name and options.name not in (names := names_on_the_shelf()):
+        raise Mistake(f"there is no formula {options.name}{nearest(options.name, names)}")
+
+    from manualgrad.catalogue import BY_NAME, ROWS
+
+    rows = [BY_NAME[options.name]] if options.name else ROWS
+    if options.json:
+        print(json.dumps([entry(row) for row in rows], indent=2, ensure_ascii=False))
+    elif options.markdown:
+        print(markdown())
+    elif options.name:
+        print(f"{signature(rows[0])}\n\n{rows[0].text}")
+    else:
+        _show()
+    return 0
+
+
+def names_on_the_shelf() -> list[str]:
+    """The names of the formulas, read off the source of `functional.py`: a wrong name is told without importing torch."""
+    shelf = ast.parse(files("manualgrad").joinpath("functional.py").read_text(encoding="utf-8"))
+    imports = [node for node in shelf.body if isinstance(node, ast.ImportFrom)]
+    return [
+        alias.name for node in imports if (node.module or "").startswith("manualgrad.formulas") for alias in node.names
+    ]
+
+
+def signature(row: Row) -> str:
+    """The public function's name and arguments, without types."""
+    parameters = inspect.signature(row.function).parameters.values()
+    return f"{row.name}({', '.join(str(p.replace(annotation=p.empty)) for p in parameters)})"
+
+
+def formulas(text: str) -> dict[str, list[str]]:
+    """The lines of each pass in a formula's docstring, spaces that align them taken out.
+
+    >>> formulas("Sigmoid.\\n\\n    forward    y  = s(x)\\n    backward   dx = dy y    elementwise\\n               dz = 0")
+    {'forward': ['y = s(x)'], 'backward': ['dx = dy y, elementwise', 'dz = 0'], 'tangent': []}
+    """
+    found: dict[str, list[str]] = {name: [] for name in PASSES}
+    current = None
+    for line in text.splitlines():
+        start = re.match(rf" +({'|'.join(PASSES)}) +(?=\S)", line)
+        if start:
+            current = start[1]
+            line = line[start.end() :]
+        elif not line.startswith(" "):
+            current = None
+        if current:
+            line = re.sub(r"\s+=\s+", " = ", line.strip(), count=1)
+            found[current].append(re.sub(r",?\s{2,}", ", ", line))
+    return found
+
+
+def entry(row: Row) -> dict[str, Any]:
+    """What `--json` says of a row."""
+    from manualgrad.catalogue import FAMILIES
+
+    return {
+        "name": row.name,
+        "signature": signature(row),
+        "family": next(family for family, rows in FAMILIES.items() if row in rows),
+        "modules": sorted({f"manualgrad.nn.{drop.module.__name__}" for drop in row.modules}),
+        **formulas(row.text),
+        "text": row.text,
+    }
+
+
+def markdown() -> str:
+    """The table of the README, one part per family."""
+    from manualgrad.catalogue import FAMILIES
+
+    lines = []
+    for family, rows in FAMILIES.items():
+        lines += [f"**{family.capitalize()}**", "", "| name | forward | backward |", "| --- | --- | --- |"]
+        for row in rows:
+            passes = formulas(row.text)
+            lines.append(f"| `{row.name}` | {_cell(passes['forward'])} | {_cell(passes['backward'])} |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _cell(lines: list[str]) -> str:
+    return "<br>".join(f"`{line}`" for line in lines).replace("|", "\\|")
+
+
+def _show() -> None:
+    """A table on a terminal; on a pipe one line per row, its fields separated by tabs."""
+    from manualgrad.catalogue import FAMILIES
+
+    if not sys.stdout.isatty():
+        for family, rows in FAMILIES.items():
+            for row in rows:
+                passes = formulas(row.text)
+                print(family, row.name, *("; ".join(passes[name]) for name in ("forward", "backward")), sep="\t")
+        return
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("formula", style="bold", no_wrap=True)
+    table.add_column("forward", ratio=2)
+    table.add_column("backward", ratio=3)
+    for family, rows in FAMILIES.items():
+        table.add_row(Text(family, style="dim italic"))
+        for row in rows:
+            passes = formulas(row.text)
+            table.add_row(row.name, *(Text("\n".join(passes[name])) for name in ("forward", "backward")))
+        table.add_section()
+    console = Console()
+    console.print(table)
+    count = sum(map(len, FAMILIES.values()))
+    console.print(f"{count} formulas; manualgrad list NAME tells all about one.", highlight=False)
