@@ -1,12 +1,13 @@
 """How the commands read their arguments, and how they answer a mistake: in one line, with the nearest right word.
 
-Every subcommand makes a `Parser` and raises `Mistake` for what it finds wrong itself. Nothing here imports torch, so that
-help and usage errors come at once.
+Every subcommand makes a `Parser` and raises `Mistake` for what it finds wrong itself. Nothing here imports torch, so
+that help and usage errors come at once.
 """
 
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -50,9 +51,8 @@ class Parser(ArgumentParser):
     """
 
     def __init__(self, command: str = "", description: str = "", **keywords: Any) -> None:
-        # jsonargparse itself makes further parsers of this class, with keywords only.
-        keywords = {"prog": f"manualgrad {command}", "description": description, "allow_abbrev": False} | keywords
-        super().__init__(**keywords)
+        prog = keywords.pop("prog", f"manualgrad {command}")  # jsonargparse makes further parsers of this class itself
+        super().__init__(prog=prog, description=description, allow_abbrev=False, **keywords)
         self._given: Sequence[str] = ()
 
     def parse_args(  # type: ignore[override]
@@ -92,7 +92,7 @@ class Parser(ArgumentParser):
         if any(word.partition("=")[0] == f"--{name}" for word in self._given):
             return ""
         words = [part for word in self._given for part in (word.split("=", 1) if word[:2] == "--" else [word])]
-        files = [value for option, value in zip(words, words[1:], strict=False) if option == "--config"]
+        files = [value for option, value in itertools.pairwise(words) if option == "--config"]
         return f" (in {', '.join(files)})" if files else ""
 
 

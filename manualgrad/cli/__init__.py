@@ -1,8 +1,8 @@
 """The `manualgrad` command: a table of subcommands, each run by the `main(argv)` of its own module.
 
-The module is imported when its command is called, so that help and usage errors come without importing torch. `main` gets
-the arguments after the command's name and returns the exit status, None for 0. A `Mistake` that it raises becomes one
-line on stderr and status 2; Ctrl-C becomes one line and status 130.
+The module is imported when its command is called, so that help and usage errors come without importing torch. `main`
+gets the arguments after the command's name and returns the exit status, None for 0. A `Mistake` that it raises becomes
+one line on stderr and status 2; Ctrl-C becomes one line and status 130.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BROKEN_PIPE = 141  # and by SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line `argv` (without the program's name; None for the process's own) and return the exit status."""
+    """Run the command line `argv`, None for the process's own arguments, and return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     command = words[0] if words and words[0] in COMMANDS else None
     try:

@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def names_on_the_shelf() -> list[str]:
-    """The names of the formulas, read off the source of `functional.py`: a wrong name is told without importing torch."""
+    """The names of the formulas, read off the source of `functional.py`: without torch, a wrong name is told at once."""
     shelf = ast.parse(files("manualgrad").joinpath("functional.py").read_text(encoding="utf-8"))
     imports = [node for node in shelf.body if isinstance(node, ast.ImportFrom)]
     return [
@@ -64,7 +64,7 @@ def signature(row: Row) -> str:
 def formulas(text: str) -> dict[str, list[str]]:
     """The lines of each pass in a formula's docstring, spaces that align them taken out.
 
-    >>> formulas("Sigmoid.\\n\\n    forward    y  = s(x)\\n    backward   dx = dy y    elementwise\\n               dz = 0")
+    >>> formulas("  forward    y  = s(x)\\n  backward   dx = dy y    elementwise\\n             dz = 0")
     {'forward': ['y = s(x)'], 'backward': ['dx = dy y, elementwise', 'dz = 0'], 'tangent': []}
     """
     found: dict[str, list[str]] = {name: [] for name in PASSES}
