@@ -1,3 +1,5 @@
-from manualgrad.benchmarks.command import main
+import sys
 
-raise SystemExit(main())
+from manualgrad.cli import main
+
+raise SystemExit(main(["bench", *sys.argv[1:]]))

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch import nn as torch_nn
 
 from manualgrad import nn
+from manualgrad.catalogue import ROWS, Row, Sample
 from manualgrad.tape import Tape
 
 Work = Callable[[], object]
@@ -17,11 +18,15 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison: `build(device)` gives our work and torch's; `limit` is the ratio that ours should stay under."""
+    """One comparison: `build(device)` gives our work and torch's; `limit` is the ratio that ours should stay under.
+
+    `reason` is what explains a ratio above it, where that is known.
+    """
 
     name: str
     build: Callable[[str], tuple[Work, Work]]
     limit: float
+    reason: str = ""
 
 
 def _layers(ours: torch_nn.Module, theirs: torch_nn.Module, *shape: int) -> Callable[[str], tuple[Work, Work]]:
@@ -35,6 +40,37 @@ def _layers(ours: torch_nn.Module, theirs: torch_nn.Module, *shape: int) -> Call
         return lambda: mine(x).backward(dy), lambda: torchs(x).backward(dy)
 
     return build
+
+
+def row_cases(compiled: bool) -> list[Case]:
+    """Forward and backward of every catalogue row that says at which size; both compiled if `compiled`."""
+    return [
+        Case(row.name, _row(row, row.realistic, compiled), 1.1 if compiled else 4.0, row.slow_because)
+        for row in ROWS
+        if row.realistic is not None
+    ]
+
+
+def _row(row: Row, arguments: Sample, compiled: bool) -> Callable[[str], tuple[Work, Work]]:
+    def build(device: str) -> tuple[Work, Work]:
+        args, keywords = arguments.draw(torch.float32, row.seed, device)
+        torch._dynamo.reset()
+        functions = [torch.compile(f) if compiled else f for f in (row.function, row.twin)]
+
+        def work(function: Callable[..., object]) -> Work:
+            outputs = flowing(function(*args, **keywords))
+            dys = [torch.randn_like(o) for o in outputs]
+            return lambda: torch.autograd.backward(flowing(function(*args, **keywords)), dys)
+
+        return work(functions[0]), work(functions[1])
+
+    return build
+
+
+def flowing(result: object) -> list[Tensor]:
+    """The tensors of a result that a gradient flows back from."""
+    results = result if isinstance(result, (list, tuple)) else (result,)
+    return [r for r in results if isinstance(r, Tensor) and r.requires_grad]
 
 
 def _mlp(package: type) -> torch_nn.Sequential:

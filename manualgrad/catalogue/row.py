@@ -39,7 +39,7 @@ def uniform(*shape: int, low: float, high: float) -> Draw:
 
 
 def away_from(*shape: int, kinks: Sequence[float], scale: float = 1.0, gap: float = 0.05) -> Draw:
-    """Normal times `scale`, with every value at least `gap` away from the places where the derivative does not exist."""
+    """Normal times `scale`, every value at least `gap` away from the places where the derivative does not exist."""
 
     def make(g: torch.Generator, d: torch.dtype) -> Tensor:
         x = torch.randn(shape, generator=g, dtype=torch.float64) * scale
@@ -90,14 +90,16 @@ class Sample:
     inputs: tuple[Draw | Any, ...]
     keywords: dict[str, Any] = field(default_factory=dict)
 
-    def draw(self, dtype: torch.dtype = torch.float64, seed: int = 0) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments, drawn; floating-point tensors that have a gradient require it. The same seed draws the same."""
+    def draw(
+        self, dtype: torch.dtype = torch.float64, seed: int = 0, device: str = "cpu"
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments, drawn; floating-point tensors that have a gradient require it. One seed, one result."""
         generator = torch.Generator().manual_seed(seed)
 
         def one(value: Any) -> Any:
             if not isinstance(value, Draw):
                 return value
-            tensor = value.make(generator, dtype)
+            tensor = value.make(generator, dtype).to(device)
             return tensor.requires_grad_() if value.differentiable and tensor.is_floating_point() else tensor
 
         return [one(v) for v in self.inputs], {k: one(v) for k, v in self.keywords.items()}
@@ -137,7 +139,8 @@ class Row:
 
     `samples` are ordinary arguments, differentiable and away from kinks; the first is the typical one. `kinks` are
     arguments where the derivative does not exist and torch's convention must be ours. `extremes` are arguments of large
-    or small size, where our values and gradients must be finite wherever torch's are.
+    or small size, where our values and gradients must be finite wherever torch's are. `realistic` is what the benchmark
+    times the row on, and `slow_because` explains a ratio above its limit.
     """
 
     function: Callable[..., Any]
@@ -148,6 +151,8 @@ class Row:
     kinks: tuple[Sample, ...] = ()
     extremes: tuple[Sample, ...] = ()
     note: str = ""
+    realistic: Sample | None = None
+    slow_because: str = ""
 
     @property
     def name(self) -> str:
