@@ -26,6 +26,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "demo": Command("prove every formula, then train with them beside torch.nn", "manualgrad.cli.demo"),
     "list": Command("show the formulas, or one of them in full", "manualgrad.cli.listing"),
+    "bench": Command("time our gradients beside torch's", "manualgrad.benchmarks.command"),
 }
 
 INTERRUPTED = 130  # what a shell reports for a program ended by SIGINT

@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def names_on_the_shelf() -> list[str]:
-    """The names of the formulas, read off the source of `functional.py`: without torch, a wrong name is told at once."""
+    """The names of the formulas, read off the source of `functional.py`, so that a wrong name is told at once."""
     shelf = ast.parse(files("manualgrad").joinpath("functional.py").read_text(encoding="utf-8"))
     imports = [node for node in shelf.body if isinstance(node, ast.ImportFrom)]
     return [
