@@ -1,7 +1,7 @@
 """The shelf of functions: names and signatures of `torch.nn.functional` and of torch's elementary operations.
 
-`import manualgrad.functional as F` in place of `import torch.nn.functional as F` is enough to have every gradient computed
-by a formula that can be read. `TWINS` maps torch's functions to ours; the tape looks operations up in it.
+`import manualgrad.functional as F` in place of `import torch.nn.functional as F` is enough to have every gradient
+computed by a formula that can be read. `TWINS` maps torch's functions to ours; the tape looks operations up in it.
 """
 
 from collections.abc import Callable
@@ -11,30 +11,96 @@ import torch
 from torch import Tensor
 from torch.nn import functional as _F
 
+from manualgrad.formulas.arithmetic import add as add
+from manualgrad.formulas.arithmetic import div as div
+from manualgrad.formulas.arithmetic import mul as mul
+from manualgrad.formulas.arithmetic import neg as neg
+from manualgrad.formulas.arithmetic import pow as pow
+from manualgrad.formulas.arithmetic import sub as sub
+from manualgrad.formulas.bilinear import bilinear as bilinear
 from manualgrad.formulas.linear import linear as linear
+from manualgrad.formulas.log_softmax import log_softmax as log_softmax
+from manualgrad.formulas.logsigmoid import logsigmoid as logsigmoid
+from manualgrad.formulas.relu import relu as relu
+from manualgrad.formulas.relu import relu_ as relu_
 from manualgrad.formulas.sigmoid import sigmoid as sigmoid
+from manualgrad.formulas.softmax import softmax as softmax
+from manualgrad.formulas.tanh import tanh as tanh
 
-# torch's function -> ours, of the same arguments. One line per formula, every spelling that torch has for it.
+
+def _getter(name: str) -> Callable[..., Any]:
+    """What reading the attribute `x.name` of a tensor calls."""
+    return getattr(Tensor, name).__get__
+
+
+def _reversed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with its two operands swapped: what `1 - x` calls on x."""
+
+    def swapped(input: Any, other: Any, **keywords: Any) -> Any:
+        return function(other, input, **keywords)
+
+    return swapped
+
+
+def _with_dtype_third(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`softmax` or `log_softmax` with the arguments of `torch.softmax`, which knows no `_stacklevel`."""
+
+    def spelled(input: Tensor, dim: int, dtype: torch.dtype | None = None) -> Any:
+        return function(input, dim, dtype=dtype)
+
+    return spelled
+
+
+# One line per function: ours, then every spelling that torch has for it.
+_SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
+    # activations
+    (sigmoid, torch.sigmoid, Tensor.sigmoid, torch.special.expit, _F.sigmoid),
+    (tanh, torch.tanh, Tensor.tanh, _F.tanh),
+    (relu, torch.relu, Tensor.relu, _F.relu),
+    (logsigmoid, _F.logsigmoid),
+    (softmax, _F.softmax),
+    (_with_dtype_third(softmax), torch.softmax, Tensor.softmax, torch.special.softmax),
+    (log_softmax, _F.log_softmax),
+    (_with_dtype_third(log_softmax), torch.log_softmax, Tensor.log_softmax, torch.special.log_softmax),
+    # layers
+    (linear, _F.linear),
+    (bilinear, _F.bilinear),
+    # losses
+    # elementary operations
+    (add, torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__),
+    (sub, torch.sub, Tensor.sub, Tensor.__sub__, torch.subtract, Tensor.subtract),
+    (_reversed(sub), torch.rsub, Tensor.__rsub__),
+    (mul, torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__, torch.multiply, Tensor.multiply),
+    (div, torch.div, Tensor.div, Tensor.__truediv__, Tensor.__div__, torch.divide, Tensor.divide),
+    (div, torch.true_divide, Tensor.true_divide),
+    (_reversed(div), Tensor.__rtruediv__),
+    (neg, torch.neg, Tensor.neg, Tensor.__neg__, torch.negative, Tensor.negative),
+    (pow, torch.pow, Tensor.pow, Tensor.__pow__),
+    (_reversed(pow), Tensor.__rpow__),
+)
+
+# torch's function -> ours, of the same arguments.
 TWINS: dict[Callable[..., Any], Callable[..., Any]] = {
-    _F.linear: linear,
-    torch.sigmoid: sigmoid,
-    Tensor.sigmoid: sigmoid,
-    torch.special.expit: sigmoid,
+    theirs: f for f, *spellings in _SPELLINGS for theirs in spellings
 }
 
-# torch's in-place function -> the key in TWINS of its out-of-place twin.
+# torch's in-place function -> ours, which returns a new tensor: `add_` stands for `add`, `__iadd__` for `__add__`.
 IN_PLACE: dict[Callable[..., Any], Callable[..., Any]] = {
-    torch.sigmoid_: torch.sigmoid,
-    Tensor.sigmoid_: torch.sigmoid,
+    getattr(owner, name): f
+    for theirs, f in TWINS.items()
+    for name in (f"{theirs.__name__}_", theirs.__name__.replace("__", "__i", 1))
+    for owner in (torch, Tensor, _F)
+    if name != theirs.__name__ and hasattr(owner, name)
 }
+IN_PLACE[Tensor.__ipow__] = pow
 
 # Functions whose floating-point result does not depend on the values of their arguments in a differentiable way.
 PASS_THROUGH: frozenset[Callable[..., Any]] = frozenset(
     (
         Tensor.detach,
         torch.detach,
-        Tensor.data.__get__,
-        Tensor.grad.__get__,
+        _getter("data"),
+        _getter("grad"),
         torch.zeros_like,
         torch.ones_like,
         torch.empty_like,

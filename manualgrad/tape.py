@@ -61,6 +61,11 @@ class Step:
         self.output = output
         self.versions = [None if t is None else t._version for t in context.saved_tensors]
 
+    def keep_copy_of(self, tensor: Tensor) -> None:
+        """Save the values that `tensor` has now, since it is about to be changed in place."""
+        self.context.saved_tensors = tuple(t.clone() if t is tensor else t for t in self.context.saved_tensors)
+        self.versions = [None if t is None else t._version for t in self.context.saved_tensors]
+
     @property
     def outputs(self) -> tuple[Any, ...]:
         return self.output if isinstance(self.output, tuple) else (self.output,)
@@ -170,17 +175,29 @@ class Tape(TorchFunctionMode):
 
     def _in_place(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Record `x.f_(...)` as `x' = x.f(...)`; from here on, `x` stands for `x'`."""
-        target = args[0]
         if not torch.is_grad_enabled() or not any(map(self.tracks, _flatten((args, kwargs)))):
             return func(*args, **kwargs)
         name = resolve_name(func) or str(func)
+        return self._overwrite(name, args[0], lambda: IN_PLACE[func](*args, **kwargs))
+
+    def run_in_place(self, formula: type[Formula], args: tuple[Any, ...]) -> Tensor:
+        """`run`, with the result written over the first argument. This is where `formula.call_in_place` lands."""
+        with torch._C.DisableTorchFunction():
+            if not torch.is_grad_enabled() or not any(map(self.tracks, args)):
+                return args[0].copy_(formula.forward(*args))
+            return self._overwrite(formula.title(), args[0], lambda: self.run(formula, args))
+
+    def _overwrite(self, name: str, target: Tensor, compute: Callable[[], Tensor]) -> Tensor:
         if target.requires_grad:
             raise FormulaError(f"{name}: a leaf that requires a gradient cannot be changed in place")
         storage = target.untyped_storage().data_ptr()
         others = [t for t in self._recorded.values() if t is not target and t.untyped_storage().data_ptr() == storage]
         if others or target._base is not None:
             raise FormulaError(f"{name}: the tape cannot change a tensor in place that shares its memory with another")
-        result = TWINS[IN_PLACE[func]](*args, **kwargs)
+        before = len(self.steps)
+        result = compute()
+        for step in self.steps[before:]:
+            step.keep_copy_of(target)
         target.copy_(result)
         self._rebound[id(target)] = result
         self._recorded.setdefault(id(target), target)
