@@ -43,12 +43,15 @@ class Formula(torch.autograd.Function):
       unless the formula is made of matrix products, which accumulate in float32 by themselves (`opmath = False`);
     - autocast: `autocast = "lower"` runs in the autocast dtype, `"float32"` in float32, `"float32 on cuda"` likewise
       on CUDA only, `"promote"` in the widest dtype among the arguments; None leaves the arguments alone;
+    - `saves_output_only`: backward needs nothing but the output, so that `inplace=True` may write it over the input;
     - errors name the formula, its arguments and their shapes; `check`, where a formula has one, is asked first.
     """
 
     generate_vmap_rule = True
     opmath: ClassVar[bool] = True
     autocast: ClassVar[str | None] = None
+    saves_output_only: ClassVar[bool] = False
+    _autocast_policy: ClassVar[Callable[[], str | None]] = staticmethod(lambda: None)
     check: ClassVar[Callable[..., None] | None] = None
 
     def __init_subclass__(cls) -> None:
@@ -57,6 +60,10 @@ class Formula(torch.autograd.Function):
             for rule in ("backward", "jvp"):
                 if rule in cls.__dict__:
                     setattr(cls, rule, staticmethod(_in_opmath(getattr(cls, rule))))
+        # A parent that was called has its own C method there.
+        cls.fast_apply = Formula.__dict__["fast_apply"]  # type: ignore[method-assign]
+        policy = cls.autocast
+        cls._autocast_policy = staticmethod(lambda: policy)  # Dynamo calls methods of a Function, reads no field
         # Without this, Dynamo refuses Functions with a jvp, and torch.compile(torch.func.grad(f)) silently replaces
         # our backward by torch's own derivative of our forward (pytorch#118397, pytorch#193279).
         torch.compiler.allow_in_graph(cls)
@@ -97,7 +104,7 @@ def call(formula: type[Formula], *args: Any) -> Any:
     Every argument of `forward` is given, in order; none is left to its default and none is named.
     """
     if formula.autocast is not None and _autocast_on():
-        args = _cast_for_autocast(formula.autocast, args)
+        args = _cast_for_autocast(formula._autocast_policy(), args)
     if torch.compiler.is_compiling() or (_transforms_active is not None and _transforms_active()):
         return formula.apply(*args)
     try:
@@ -106,6 +113,43 @@ def call(formula: type[Formula], *args: Any) -> Any:
         return formula.fast_apply(*args)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise _explained(formula, args, error) from None
+
+
+def call_in_place(formula: type[Formula], x: Tensor, *args: Any) -> Tensor:
+    """`call`, with the result written over `x`, which is returned: what torch's `inplace=True` does.
+
+    Values, gradients and the memory kept for backward are torch's: a formula that needs only its output overwrites `x`
+    by itself; any other works on a copy of `x`, as torch's kernels do then. Views, torch.func and torch.compile take the
+    general way, compute and copy: torch loses second derivatives of Functions that change a view. For formulas that
+    leave autocast alone.
+    """
+    eager = not torch.compiler.is_compiling() and not (_transforms_active is not None and _transforms_active())
+    if eager and active.tape is not None:
+        return active.tape.run_in_place(formula, (x, *args))
+    if not formula.saves_output_only:
+        return x.copy_(call(formula, call(CloneFunction, x), *args))
+    if not eager or x._is_view() or not torch.is_grad_enabled() or not x.requires_grad or x.is_leaf:
+        return x.copy_(call(formula, x, *args))  # refuses a leaf before it is changed
+    return _overwriting(formula).fast_apply(x, *args)
+
+
+@functools.cache
+def _overwriting(formula: type[Formula]) -> type[Formula]:
+    """`formula` with its output in the memory of its first input."""
+
+    def forward(x: Tensor, *args: Any) -> Tensor:
+        return x.copy_(formula.forward(x, *args))
+
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.mark_dirty(inputs[0])
+        formula.setup_context(ctx, inputs, output)
+
+    def jvp(ctx: Any, x_t: Tensor, *rest: Any) -> Tensor:
+        return x_t.copy_(formula.jvp(ctx, x_t, *rest))  # the tangent of a tensor changed in place is changed in place
+
+    rules = {"forward": forward, "setup_context": setup_context, "backward": formula.backward, "jvp": jvp}
+    members = {name: staticmethod(rule) for name, rule in rules.items()}
+    return type(formula.__name__, (Formula,), {"__doc__": formula.__doc__, "opmath": False, **members})
 
 
 def save(ctx: Any, *tensors: Tensor | None) -> None:
@@ -150,6 +194,11 @@ def reduce(loss: Tensor, reduction: str) -> Tensor:
     if reduction == "none":
         return loss
     return loss.sum() if reduction == "sum" else loss.mean()
+
+
+def moving(*tangents: Tensor | None) -> tuple[Any, ...]:
+    """The tangents of a jvp, with 0 for None: an input that does not move."""
+    return tuple(0 if t is None else t for t in tangents)
 
 
 def broadcast_shape(*tensors: Tensor) -> torch.Size:
@@ -226,9 +275,39 @@ class CastFunction(Formula):
         return x_t.to(ctx.new_dtype)
 
 
-def _cast_for_autocast(policy: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
+class CloneFunction(Formula):
+    r"""Copy.
+
+        forward    y  = x
+        backward   dx = dy
+        tangent    y' = x'
+
+    Saves nothing.
+    """
+
+    opmath = False
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Nothing is needed again."""
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> Tensor:
+        return dy
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Tensor) -> Tensor:
+        return x_t.clone()
+
+
+def _cast_for_autocast(policy: str | None, args: tuple[Any, ...]) -> tuple[Any, ...]:
     device = next((a.device.type for a in args if isinstance(a, Tensor)), "cpu")
-    if not torch.is_autocast_enabled(device) or (policy == "float32 on cuda" and device != "cuda"):
+    skipped = policy is None or (policy == "float32 on cuda" and device != "cuda")
+    if skipped or not torch.is_autocast_enabled(device):
         return args
     floating = [a.dtype for a in args if isinstance(a, Tensor) and a.is_floating_point()]
     if policy == "lower":
