@@ -18,12 +18,45 @@ from manualgrad.formulas.arithmetic import neg as neg
 from manualgrad.formulas.arithmetic import pow as pow
 from manualgrad.formulas.arithmetic import sub as sub
 from manualgrad.formulas.bilinear import bilinear as bilinear
+from manualgrad.formulas.binary_cross_entropy import binary_cross_entropy as binary_cross_entropy
+from manualgrad.formulas.binary_cross_entropy_with_logits import (
+    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
+)
+from manualgrad.formulas.conv import conv1d as conv1d
+from manualgrad.formulas.conv import conv2d as conv2d
+from manualgrad.formulas.conv import conv3d as conv3d
+from manualgrad.formulas.cross_entropy import cross_entropy as cross_entropy
+from manualgrad.formulas.half_mse_loss import half_mse_loss as half_mse_loss
+from manualgrad.formulas.hinge_embedding_loss import hinge_embedding_loss as hinge_embedding_loss
+from manualgrad.formulas.hinge_loss import hinge_loss as hinge_loss
+from manualgrad.formulas.huber_loss import huber_loss as huber_loss
+from manualgrad.formulas.kl_div import kl_div as kl_div
+from manualgrad.formulas.l1_loss import l1_loss as l1_loss
 from manualgrad.formulas.linear import linear as linear
 from manualgrad.formulas.log_softmax import log_softmax as log_softmax
 from manualgrad.formulas.logsigmoid import logsigmoid as logsigmoid
+from manualgrad.formulas.mse_loss import mse_loss as mse_loss
+from manualgrad.formulas.nll_loss import nll_loss as nll_loss
+from manualgrad.formulas.pointwise import abs as abs
+from manualgrad.formulas.pointwise import ceil as ceil
+from manualgrad.formulas.pointwise import cos as cos
+from manualgrad.formulas.pointwise import exp as exp
+from manualgrad.formulas.pointwise import expm1 as expm1
+from manualgrad.formulas.pointwise import floor as floor
+from manualgrad.formulas.pointwise import log as log
+from manualgrad.formulas.pointwise import log1p as log1p
+from manualgrad.formulas.pointwise import reciprocal as reciprocal
+from manualgrad.formulas.pointwise import round as round
+from manualgrad.formulas.pointwise import rsqrt as rsqrt
+from manualgrad.formulas.pointwise import sign as sign
+from manualgrad.formulas.pointwise import sin as sin
+from manualgrad.formulas.pointwise import sqrt as sqrt
+from manualgrad.formulas.pointwise import square as square
+from manualgrad.formulas.pointwise import trunc as trunc
 from manualgrad.formulas.relu import relu as relu
 from manualgrad.formulas.relu import relu_ as relu_
 from manualgrad.formulas.sigmoid import sigmoid as sigmoid
+from manualgrad.formulas.smooth_l1_loss import smooth_l1_loss as smooth_l1_loss
 from manualgrad.formulas.softmax import softmax as softmax
 from manualgrad.formulas.tanh import tanh as tanh
 
@@ -65,7 +98,21 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     # layers
     (linear, _F.linear),
     (bilinear, _F.bilinear),
+    # convolution, pooling, embedding, dropout
+    (conv1d, _F.conv1d),
+    (conv2d, _F.conv2d),
+    (conv3d, _F.conv3d),
     # losses
+    (mse_loss, _F.mse_loss),
+    (l1_loss, _F.l1_loss),
+    (huber_loss, _F.huber_loss),
+    (smooth_l1_loss, _F.smooth_l1_loss),
+    (binary_cross_entropy, _F.binary_cross_entropy),
+    (binary_cross_entropy_with_logits, _F.binary_cross_entropy_with_logits),
+    (nll_loss, _F.nll_loss),
+    (cross_entropy, _F.cross_entropy),
+    (kl_div, _F.kl_div),
+    (hinge_embedding_loss, _F.hinge_embedding_loss),
     # elementary operations
     (add, torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__),
     (sub, torch.sub, Tensor.sub, Tensor.__sub__, torch.subtract, Tensor.subtract),
@@ -77,6 +124,22 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (neg, torch.neg, Tensor.neg, Tensor.__neg__, torch.negative, Tensor.negative),
     (pow, torch.pow, Tensor.pow, Tensor.__pow__),
     (_reversed(pow), Tensor.__rpow__),
+    (exp, torch.exp, Tensor.exp),
+    (expm1, torch.expm1, Tensor.expm1, torch.special.expm1),
+    (log, torch.log, Tensor.log),
+    (log1p, torch.log1p, Tensor.log1p, torch.special.log1p),
+    (sqrt, torch.sqrt, Tensor.sqrt),
+    (rsqrt, torch.rsqrt, Tensor.rsqrt),
+    (square, torch.square, Tensor.square),
+    (reciprocal, torch.reciprocal, Tensor.reciprocal),
+    (abs, torch.abs, Tensor.abs, Tensor.__abs__, torch.absolute, Tensor.absolute),
+    (sin, torch.sin, Tensor.sin),
+    (cos, torch.cos, Tensor.cos),
+    (floor, torch.floor, Tensor.floor),
+    (ceil, torch.ceil, Tensor.ceil),
+    (trunc, torch.trunc, Tensor.trunc, torch.fix, Tensor.fix),
+    (round, torch.round, Tensor.round, torch.special.round),
+    (sign, torch.sign, Tensor.sign, torch.sgn, Tensor.sgn),
 )
 
 # torch's function -> ours, of the same arguments.
