@@ -15,5 +15,11 @@ from torch.nn import Sequential as Sequential
 from torch.nn import init as init
 from torch.nn import utils as utils
 
+from manualgrad.formulas.conv import Conv1d as Conv1d
+from manualgrad.formulas.conv import Conv2d as Conv2d
+from manualgrad.formulas.conv import Conv3d as Conv3d
+from manualgrad.formulas.conv import LazyConv1d as LazyConv1d
+from manualgrad.formulas.conv import LazyConv2d as LazyConv2d
+from manualgrad.formulas.conv import LazyConv3d as LazyConv3d
 from manualgrad.formulas.linear import Linear as Linear
 from manualgrad.formulas.sigmoid import Sigmoid as Sigmoid

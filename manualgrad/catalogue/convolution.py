@@ -1,0 +1,74 @@
+"""Rows of the convolutions."""
+
+import torch
+
+from manualgrad import functional as F
+from manualgrad import nn
+from manualgrad.catalogue.row import Row, drop, normal, sample
+from manualgrad.formulas.conv import ConvFunction
+
+ROWS = (
+    Row(
+        F.conv1d,
+        torch.nn.functional.conv1d,
+        ConvFunction,
+        samples=(
+            sample(normal(2, 3, 7), normal(4, 3, 3), normal(4)),
+            sample(normal(2, 4, 8), normal(6, 2, 3), normal(6), stride=2, padding=1, dilation=2, groups=2),
+            sample(normal(3, 7), normal(4, 3, 3), None, (3,), (2,), (1,)),
+            sample(normal(2, 3, 7), normal(4, 3, 4), normal(4), padding="same"),
+            sample(normal(2, 3, 7), normal(4, 3, 3), padding="same", dilation=2),
+            sample(normal(2, 3, 7), normal(4, 3, 4), padding="valid", stride=2),
+            sample(normal(0, 3, 7), normal(4, 3, 3), normal(4)),
+            sample(normal(2, 3, 4), normal(6, 1, 1), normal(6), groups=3),
+        ),
+        modules=(
+            drop(nn.Conv1d, 3, 4, 3, on=(normal(2, 3, 7),)),
+            drop(nn.Conv1d, 4, 6, 3, stride=2, padding=2, dilation=2, groups=2, bias=False, on=(normal(2, 4, 9),)),
+            drop(nn.Conv1d, 3, 4, 4, padding="same", padding_mode="circular", on=(normal(2, 3, 7),)),
+            drop(nn.Conv1d, 3, 4, 4, padding="same", padding_mode="reflect", on=(normal(3, 7),)),
+            drop(nn.Conv1d, 3, 4, 3, padding=9, padding_mode="replicate", stride=2, on=(normal(2, 3, 7),)),
+        ),
+        realistic=sample(normal(16, 64, 256), normal(64, 64, 3), normal(64), padding=1),
+    ),
+    Row(
+        F.conv2d,
+        torch.nn.functional.conv2d,
+        ConvFunction,
+        samples=(
+            sample(normal(2, 3, 5, 4), normal(4, 3, 3, 2), normal(4), padding=1),
+            sample(normal(2, 4, 7, 8), normal(6, 2, 3, 2), normal(6), (2, 3), (1, 2), (2, 1), 2),
+            sample(normal(3, 5, 6), normal(4, 3, 3, 3), normal(4), stride=2),
+            sample(normal(2, 3, 5, 4), normal(2, 3, 2, 3), padding="same"),
+            sample(normal(2, 3, 6, 7), normal(3, 1, 3, 2), padding="valid", groups=3, dilation=(1, 3)),
+            sample(normal(0, 3, 5, 4), normal(4, 3, 3, 2), normal(4)),
+            sample(normal(1, 1, 3, 3), normal(1, 1, 3, 3), normal(1)),
+        ),
+        modules=(
+            drop(nn.Conv2d, 3, 4, 3, on=(normal(2, 3, 5, 4),)),
+            drop(nn.Conv2d, 4, 6, (3, 2), (2, 1), (1, 2), (1, 2), 2, False, on=(normal(4, 7, 8),)),
+            drop(nn.Conv2d, 3, 2, 3, padding=(2, 1), padding_mode="reflect", on=(normal(2, 3, 5, 4),)),
+            drop(nn.Conv2d, 3, 2, 2, padding="same", padding_mode="replicate", on=(normal(2, 3, 5, 4),)),
+            drop(nn.Conv2d, 3, 2, 3, padding=2, padding_mode="circular", stride=2, on=(normal(2, 3, 5, 4),)),
+            drop(nn.Conv2d, 3, 2, 2, padding="valid", padding_mode="circular", on=(normal(2, 3, 5, 4),)),
+        ),
+        realistic=sample(normal(16, 32, 32, 32), normal(64, 32, 3, 3), normal(64), padding=1),
+    ),
+    Row(
+        F.conv3d,
+        torch.nn.functional.conv3d,
+        ConvFunction,
+        samples=(
+            sample(normal(2, 2, 3, 4, 3), normal(2, 2, 2, 3, 2), normal(2)),
+            sample(normal(1, 4, 4, 5, 5), normal(2, 2, 2, 2, 3), normal(2), (1, 2, 3), (1, 0, 2), (2, 1, 2), 2),
+            sample(normal(2, 3, 4, 3), normal(3, 2, 2, 2, 2), stride=2),
+            sample(normal(1, 2, 3, 2, 3), normal(4, 1, 2, 1, 3), normal(4), padding="same", groups=2),
+        ),
+        modules=(
+            drop(nn.Conv3d, 2, 3, 2, on=(normal(2, 2, 3, 4, 3),)),
+            drop(nn.Conv3d, 2, 4, (2, 3, 1), 2, (1, 2, 0), (1, 2, 1), groups=2, bias=False, on=(normal(2, 3, 5, 3),)),
+            drop(nn.Conv3d, 2, 2, 2, padding="same", padding_mode="replicate", on=(normal(1, 2, 3, 4, 3),)),
+        ),
+        realistic=sample(normal(4, 16, 8, 16, 16), normal(16, 16, 3, 3, 3), normal(16), padding=1),
+    ),
+)
