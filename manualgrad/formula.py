@@ -118,17 +118,20 @@ def call(formula: type[Formula], *args: Any) -> Any:
 def call_in_place(formula: type[Formula], x: Tensor, *args: Any) -> Tensor:
     """`call`, with the result written over `x`, which is returned: what torch's `inplace=True` does.
 
-    Values, gradients and the memory kept for backward are torch's: a formula that needs only its output overwrites `x`
-    by itself; any other works on a copy of `x`, as torch's kernels do then. Views, torch.func and torch.compile take the
-    general way, compute and copy: torch loses second derivatives of Functions that change a view. For formulas that
-    leave autocast alone.
+    Values, gradients and the memory kept for backward are torch's: a formula that needs only its output overwrites
+    `x` by itself; any other works on a copy of `x`, as in torch. Views, torch.func and torch.compile take the
+    general way, to compute and to copy: torch loses second derivatives of Functions that change a view. For formulas
+    that leave autocast alone.
     """
-    eager = not torch.compiler.is_compiling() and not (_transforms_active is not None and _transforms_active())
-    if eager and active.tape is not None:
+    if torch.compiler.is_compiling() or (_transforms_active is not None and _transforms_active()):
+        return x.copy_(call(formula, call(CloneFunction, x), *args))
+    if active.tape is not None:
         return active.tape.run_in_place(formula, (x, *args))
+    if not (torch.is_grad_enabled() and x.requires_grad):
+        return x.copy_(call(formula, x, *args))
     if not formula.saves_output_only:
         return x.copy_(call(formula, call(CloneFunction, x), *args))
-    if not eager or x._is_view() or not torch.is_grad_enabled() or not x.requires_grad or x.is_leaf:
+    if x.is_leaf or x._is_view():
         return x.copy_(call(formula, x, *args))  # refuses a leaf before it is changed
     return _overwriting(formula).fast_apply(x, *args)
 

@@ -25,6 +25,9 @@ from manualgrad.formulas.binary_cross_entropy_with_logits import (
 from manualgrad.formulas.conv import conv1d as conv1d
 from manualgrad.formulas.conv import conv2d as conv2d
 from manualgrad.formulas.conv import conv3d as conv3d
+from manualgrad.formulas.conv_transpose import conv_transpose1d as conv_transpose1d
+from manualgrad.formulas.conv_transpose import conv_transpose2d as conv_transpose2d
+from manualgrad.formulas.conv_transpose import conv_transpose3d as conv_transpose3d
 from manualgrad.formulas.cross_entropy import cross_entropy as cross_entropy
 from manualgrad.formulas.half_mse_loss import half_mse_loss as half_mse_loss
 from manualgrad.formulas.hinge_embedding_loss import hinge_embedding_loss as hinge_embedding_loss
@@ -102,6 +105,9 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (conv1d, _F.conv1d),
     (conv2d, _F.conv2d),
     (conv3d, _F.conv3d),
+    (conv_transpose1d, _F.conv_transpose1d),
+    (conv_transpose2d, _F.conv_transpose2d),
+    (conv_transpose3d, _F.conv_transpose3d),
     # losses
     (mse_loss, _F.mse_loss),
     (l1_loss, _F.l1_loss),

@@ -1,7 +1,7 @@
 """The shelf of modules: names and signatures of `torch.nn`, each a subclass of its torch twin that overrides `forward`.
 
-`import manualgrad.nn as nn` in place of `import torch.nn as nn` is enough to build a model on our formulas. Containers and
-`Parameter` are torch's own.
+`import manualgrad.nn as nn` in place of `import torch.nn as nn` is enough to build a model on our formulas. What has no
+derivative of its own is torch's: containers, `Parameter`, `init`, and modules that only rearrange their input.
 """
 
 from torch.nn import Buffer as Buffer
@@ -39,6 +39,12 @@ from manualgrad.formulas.conv import Conv3d as Conv3d
 from manualgrad.formulas.conv import LazyConv1d as LazyConv1d
 from manualgrad.formulas.conv import LazyConv2d as LazyConv2d
 from manualgrad.formulas.conv import LazyConv3d as LazyConv3d
+from manualgrad.formulas.conv_transpose import ConvTranspose1d as ConvTranspose1d
+from manualgrad.formulas.conv_transpose import ConvTranspose2d as ConvTranspose2d
+from manualgrad.formulas.conv_transpose import ConvTranspose3d as ConvTranspose3d
+from manualgrad.formulas.conv_transpose import LazyConvTranspose1d as LazyConvTranspose1d
+from manualgrad.formulas.conv_transpose import LazyConvTranspose2d as LazyConvTranspose2d
+from manualgrad.formulas.conv_transpose import LazyConvTranspose3d as LazyConvTranspose3d
 from manualgrad.formulas.cross_entropy import CrossEntropyLoss as CrossEntropyLoss
 from manualgrad.formulas.half_mse_loss import HalfMSELoss as HalfMSELoss
 from manualgrad.formulas.hinge_embedding_loss import HingeEmbeddingLoss as HingeEmbeddingLoss

@@ -5,6 +5,7 @@ import torch
 from manualgrad import functional as F
 from manualgrad import nn
 from manualgrad.catalogue.row import Row, drop, normal, sample
+from manualgrad.formulas.bilinear import BilinearFunction
 from manualgrad.formulas.linear import LinearFunction
 
 ROWS = (
@@ -27,6 +28,23 @@ ROWS = (
         modules=(
             drop(nn.Linear, 3, 4, on=(normal(5, 3),)),
             drop(nn.Linear, 3, 4, bias=False, on=(normal(2, 5, 3),)),
+        ),
+    ),
+    Row(
+        F.bilinear,
+        torch.nn.functional.bilinear,
+        BilinearFunction,
+        samples=(
+            sample(normal(5, 3), normal(5, 2), normal(4, 3, 2), normal(4)),
+            sample(normal(5, 3), normal(5, 2), normal(4, 3, 2)),
+            sample(normal(3), normal(2), normal(4, 3, 2), normal(4)),
+            sample(normal(2, 5, 3), normal(2, 5, 2), normal(4, 3, 2), bias=normal(4)),
+            sample(normal(0, 3), normal(0, 2), normal(4, 3, 2), normal(4)),
+            sample(normal(2, 1), normal(2, 1), normal(1, 1, 1), normal(1)),
+        ),
+        modules=(
+            drop(nn.Bilinear, 3, 2, 4, on=(normal(5, 3), normal(5, 2))),
+            drop(nn.Bilinear, 3, 2, 4, bias=False, on=(normal(2, 5, 3), normal(2, 5, 2))),
         ),
     ),
 )
