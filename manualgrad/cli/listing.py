@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     elif options.markdown:
         print(markdown())
     elif options.name:
-        print(f"{signature(rows[0])}\n\n{rows[0].text}")
+        print(f"{signature(rows[0])}\n\n{page(rows[0])}")
     else:
         _show()
     return 0
@@ -49,10 +49,14 @@ def main(argv: Sequence[str]) -> int:
 def names_on_the_shelf() -> list[str]:
     """The names of the formulas, read off the source of `functional.py`, so that a wrong name is told at once."""
     shelf = ast.parse(files("manualgrad").joinpath("functional.py").read_text(encoding="utf-8"))
-    imports = [node for node in shelf.body if isinstance(node, ast.ImportFrom)]
-    return [
-        alias.name for node in imports if (node.module or "").startswith("manualgrad.formulas") for alias in node.names
-    ]
+    ours = [n for n in shelf.body if isinstance(n, ast.ImportFrom) and "manualgrad.formulas" in (n.module or "")]
+    return [alias.name for node in ours for alias in node.names if not alias.name.endswith("_")]  # not `relu_`
+
+
+def page(row: Row) -> str:
+    """All that is said about a formula: its docstring and, where a family shares a file, that of the file."""
+    file = inspect.cleandoc(inspect.getmodule(row.formula).__doc__ or "")
+    return row.text if row.text == file else f"{row.text}\n\n{file}"
 
 
 def signature(row: Row) -> str:
@@ -86,13 +90,14 @@ def entry(row: Row) -> dict[str, Any]:
     """What `--json` says of a row."""
     from manualgrad.catalogue import FAMILIES
 
+    own, shared = formulas(row.text), formulas(page(row))
     return {
         "name": row.name,
         "signature": signature(row),
         "family": next(family for family, rows in FAMILIES.items() if row in rows),
         "modules": sorted({f"manualgrad.nn.{drop.module.__name__}" for drop in row.modules}),
-        **formulas(row.text),
-        "text": row.text,
+        **{name: own[name] or shared[name] for name in PASSES},
+        "text": page(row),
     }
 
 

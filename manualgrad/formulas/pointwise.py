@@ -8,6 +8,7 @@ The Jacobian is diagonal, hence its own transpose: gradients going back and tang
 the same slope. So each formula below is its `forward` and one rule, `slope`, that multiplies by f'(x).
 Where f has no derivative the convention is torch's: 0 for abs and sign at 0, and at the steps of floor, ceil, trunc
 and round. Shapes: x, y (*) any shape. Saves x, or y alone where the slope is cheaper to write with it, or nothing.
+Source: any calculus book; the conventions where there is no derivative are torch's.
 """
 
 from collections.abc import Callable

@@ -1,0 +1,254 @@
+"""The house: floors, shelves, docstrings, signatures and the wheel are what they are said to be."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+import manualgrad
+from manualgrad import formulas as formula_files
+from manualgrad import functional, nn
+from manualgrad.catalogue import BY_NAME, ROWS, Row
+from manualgrad.cli.listing import PASSES, formulas, names_on_the_shelf, page
+from manualgrad.formula import Formula
+
+ROOT = Path(manualgrad.__file__).parent.parent
+
+# No import goes up. The longest name that fits a file decides.
+FLOORS = {
+    "manualgrad": 0,  # lazy: it imports nothing of what it offers
+    "manualgrad.arguments": 0,
+    "manualgrad.formula": 0,
+    "manualgrad.formulas": 1,
+    "manualgrad.functional": 2,
+    "manualgrad.nn": 2,
+    "manualgrad.tape": 2,
+    "manualgrad.catalogue": 3,
+    "manualgrad.checking": 3,
+    "manualgrad.conversion": 3,
+    "manualgrad.explaining": 3,
+    "manualgrad.proof": 3,
+    "manualgrad.benchmarks": 4,
+    "manualgrad.learning": 4,
+    "manualgrad.training": 4,
+    "manualgrad.__main__": 5,
+    "manualgrad.benchmarks.__main__": 5,
+    "manualgrad.cli": 5,
+    "manualgrad.pytest_plugin": 5,
+    "recipes": 5,
+    "tests": 5,
+}
+
+# Packages that may import nothing of ours but these.
+ALONE = {"manualgrad.formulas": ("manualgrad.formula",), "manualgrad.checking": ("manualgrad.arguments",)}
+
+FILES = sorted(path for folder in ("manualgrad", "recipes", "tests") for path in (ROOT / folder).rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def package_of(name: str) -> str:
+    """The entry of FLOORS that a module belongs to."""
+    fitting = [package for package in FLOORS if name == package or name.startswith(f"{package}.")]
+    return max(fitting, key=len)
+
+
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports, at the top or anywhere else."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                here = module_name(path).split(".")
+                here = here[: len(here) - node.level + (path.name == "__init__.py")]
+                base = ".".join([*here, base] if base else here)
+            found |= {_imported(base, alias.name) for alias in node.names}
+    return found
+
+
+def _imported(base: str, name: str) -> str:
+    """The module that `from base import name` reaches for."""
+    if base == "manualgrad" and not name.startswith("_"):
+        thing = getattr(manualgrad, name, None) or importlib.import_module(f"manualgrad.{name}")
+        return thing.__name__ if isinstance(thing, ModuleType) else str(thing.__module__)
+    return f"{base}.{name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_import_goes_up(path: Path) -> None:
+    package = package_of(module_name(path))
+    for name in imports(path):
+        if name.split(".")[0] in ("manualgrad", "recipes", "tests"):
+            other = package_of(name)
+            assert FLOORS[other] <= FLOORS[package], f"{path.name} imports {name}, which is upstairs"
+            if package in ALONE:
+                allowed = (package, *ALONE[package])
+                assert any(f"{name}.".startswith(f"{a}.") for a in allowed), f"{path.name} may not import {name}"
+        if package == "manualgrad.formulas":
+            assert name.split(".")[-1] != "formulas", f"{path.name} imports a formula of another file"
+        if name.split(".")[0] in ("lightning", "pytorch_lightning"):
+            assert package in ("manualgrad.training", "recipes", "tests"), f"{path.name} imports {name}"
+
+
+def test_formulas_do_not_import_one_another() -> None:
+    for path in (ROOT / "manualgrad" / "formulas").glob("*.py"):
+        assert not [name for name in imports(path) if name.startswith("manualgrad.formulas")], path.name
+
+
+def test_importing_the_package_does_not_import_torch() -> None:
+    code = "import sys, manualgrad, manualgrad.cli; dir(manualgrad); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_stub_says_what_the_package_has() -> None:
+    stub = ast.parse((ROOT / "manualgrad" / "__init__.pyi").read_text(encoding="utf-8"))
+    for node in stub.body:
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 1
+            for alias in node.names:
+                assert alias.name == alias.asname, f"write `{alias.name} as {alias.name}`: it is public"
+                name = f"manualgrad.{node.module or alias.name}"
+                thing = importlib.import_module(name)
+                assert getattr(manualgrad, alias.name) is (getattr(thing, alias.name) if node.module else thing)
+        else:
+            assert isinstance(node, ast.AnnAssign)
+            assert hasattr(manualgrad, ast.unparse(node.target))
+    with pytest.raises(AttributeError):
+        _ = manualgrad.convrt  # type: ignore[attr-defined]
+
+
+# ----------------------------------------------------------------------------------------------- files, rows, shelves
+
+
+def formula_classes() -> list[type[Formula]]:
+    """Every formula that a file of `formulas/` defines. A base that a file's formulas share has no forward of its own."""
+    modules = [
+        importlib.import_module(f"{formula_files.__name__}.{m.name}")
+        for m in pkgutil.iter_modules(formula_files.__path__)
+    ]
+    classes = [(module, thing) for module in modules for thing in vars(module).values() if isinstance(thing, type)]
+    return [
+        thing
+        for module, thing in classes
+        if issubclass(thing, Formula) and thing.__module__ == module.__name__ and thing.forward is not Formula.forward
+    ]
+
+
+def functions_on_the_shelf() -> dict[str, Callable[..., Any]]:
+    """The functions of ours in `functional`, those that change their argument in place (`relu_`) left out."""
+    ours = {name: f for name, f in vars(functional).items() if inspect.isfunction(f)}
+    return {n: f for n, f in ours.items() if f.__module__.startswith("manualgrad.formulas") and not n.endswith("_")}
+
+
+@pytest.mark.parametrize("formula", formula_classes(), ids=lambda formula: formula.__name__)
+def test_every_formula_has_a_row(formula: type[Formula]) -> None:
+    assert formula in {row.formula for row in ROWS}, "give it a row in manualgrad/catalogue"
+    for rule in ("setup_context", "backward", "jvp"):
+        assert getattr(formula, rule) is not getattr(torch.autograd.Function, rule), f"{rule} is not written"
+
+
+def test_every_function_on_the_shelf_has_a_row_and_every_row_is_on_the_shelf() -> None:
+    on_the_shelf = functions_on_the_shelf()
+    assert set(on_the_shelf) == set(BY_NAME)
+    assert len(BY_NAME) == len(ROWS), "two rows have one name"
+    assert sorted(names_on_the_shelf()) == sorted(BY_NAME)
+    for row in ROWS:
+        assert on_the_shelf[row.name] is row.function
+
+
+def test_every_module_on_the_shelf_is_dropped_in_by_a_row() -> None:
+    ours = {n: m for n, m in vars(nn).items() if isinstance(m, type) and m.__module__.startswith("manualgrad.")}
+    tried = {drop.module for row in ROWS for drop in row.modules}
+    for name, module in ours.items():
+        assert name == module.__name__
+        twin = getattr(torch.nn, name, None)
+        if twin is not None:
+            assert issubclass(module, twin)
+            assert "__init__" not in vars(module), f"{name} overrides more than forward"
+        lazy = issubclass(module, torch.nn.modules.lazy.LazyModuleMixin)  # becomes one of the others when first called
+        assert module in tried or lazy or twin is None, f"no row drops {name} in"
+    assert tried <= set(ours.values())
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_row_says_its_formula(row: Row) -> None:
+    passes = formulas(page(row))
+    for name in PASSES:
+        assert passes[name], f"the docstring of {row.formula.__name__} has no {name}"
+    assert re.search(r"\bShapes?: ", page(row)), "shapes"
+    assert re.search(r"\bSaves? ", page(row)), "what is saved for the backward pass"
+    assert re.search(r"^Source: ", page(row), re.MULTILINE), "where the formula is from"
+    assert row.function.__doc__, "the function's docstring"
+    assert ">>>" in row.function.__doc__, "an example"
+
+
+# --------------------------------------------------------------------------------------------------------- signatures
+
+
+def parameters(function: Callable[..., Any]) -> list[tuple[str, Any]]:
+    """Names and defaults. Of a builtin of torch, as its documentation gives them, less `out`."""
+    try:
+        found = inspect.signature(function)
+    except ValueError:
+        first = next(line for line in (function.__doc__ or "").splitlines() if line.strip())
+        scope: dict[str, Any] = {"torch": torch, "Tensor": torch.Tensor}
+        exec(f"from __future__ import annotations\ndef documented{re.sub(r'^[^(]*', '', first)}: ...", scope)
+        found = inspect.signature(scope["documented"])
+    return [(p.name, p.default) for p in found.parameters.values() if p.name != "out"]
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.twin.__module__ != row.function.__module__], ids=lambda r: r.name
+)
+def test_signatures_are_torchs(row: Row) -> None:
+    assert parameters(row.function) == parameters(row.twin)
+
+
+# -------------------------------------------------------------------------------------------------------------- wheel
+
+
+def test_the_wheel_holds_the_package_and_the_recipes(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, check=True, cwd=ROOT, capture_output=True)
+    (wheel,) = tmp_path.glob("manualgrad-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        archive.extractall(tmp_path / "installed")
+    wanted = {str(path.relative_to(ROOT)) for path in FILES if path.is_relative_to(ROOT / "manualgrad")}
+    wanted |= {f"manualgrad/{path.relative_to(ROOT)}" for path in FILES if path.is_relative_to(ROOT / "recipes")}
+    assert wanted | {"manualgrad/py.typed", "manualgrad/__init__.pyi"} <= names
+    assert not [name for name in names if name.startswith("tests")]
+    shown = subprocess.run(
+        [
+            sys.executable,
+            "-P",
+            "-c",
+            "import manualgrad.cli as c; print(c.__file__); raise SystemExit(c.main(['list']))",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path / "installed"), "PATH": ""},
+    ).stdout
+    assert str(tmp_path / "installed") in shown
+    assert "sigmoid" in shown
