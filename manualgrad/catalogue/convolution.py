@@ -6,6 +6,7 @@ from manualgrad import functional as F
 from manualgrad import nn
 from manualgrad.catalogue.row import Row, drop, normal, sample
 from manualgrad.formulas.conv import ConvFunction
+from manualgrad.formulas.conv_transpose import ConvTransposeFunction
 
 ROWS = (
     Row(
@@ -70,5 +71,57 @@ ROWS = (
             drop(nn.Conv3d, 2, 2, 2, padding="same", padding_mode="replicate", on=(normal(1, 2, 3, 4, 3),)),
         ),
         realistic=sample(normal(4, 16, 8, 16, 16), normal(16, 16, 3, 3, 3), normal(16), padding=1),
+    ),
+    Row(
+        F.conv_transpose1d,
+        torch.nn.functional.conv_transpose1d,
+        ConvTransposeFunction,
+        samples=(
+            sample(normal(2, 3, 4), normal(3, 4, 3), normal(4)),
+            sample(normal(2, 4, 4), normal(4, 3, 3), normal(6), 2, 1, 1, 2, 3),
+            sample(normal(3, 4), normal(3, 2, 3), None, (3,), (2,), (1,)),
+            sample(normal(2, 3, 4), normal(3, 2, 2), output_padding=2, dilation=3, stride=1),
+            sample(normal(0, 3, 4), normal(3, 4, 3), normal(4)),
+            sample(normal(2, 3, 4), normal(3, 2, 1), normal(6), groups=3),
+        ),
+        modules=(
+            drop(nn.ConvTranspose1d, 3, 4, 3, on=(normal(2, 3, 4),)),
+            drop(nn.ConvTranspose1d, 4, 6, 3, 3, 2, 1, 2, False, 2, on=(normal(4, 5),)),
+        ),
+        realistic=sample(normal(16, 64, 128), normal(64, 32, 4), normal(32), stride=2, padding=1),
+    ),
+    Row(
+        F.conv_transpose2d,
+        torch.nn.functional.conv_transpose2d,
+        ConvTransposeFunction,
+        samples=(
+            sample(normal(2, 3, 3, 4), normal(3, 2, 3, 2), normal(2), stride=2, padding=1),
+            sample(normal(2, 4, 3, 4), normal(4, 1, 3, 2), normal(2), (2, 3), (1, 2), (0, 2), 2, (3, 1)),
+            sample(normal(3, 3, 4), normal(3, 2, 2, 2), normal(2)),
+            sample(normal(0, 3, 3, 4), normal(3, 2, 3, 2), normal(2)),
+            sample(normal(1, 1, 3, 3), normal(1, 1, 3, 3), normal(1), dilation=2, output_padding=1),
+        ),
+        modules=(
+            drop(nn.ConvTranspose2d, 3, 4, 3, on=(normal(2, 3, 3, 4),)),
+            drop(nn.ConvTranspose2d, 4, 2, (3, 2), (2, 3), 1, (1, 2), 2, False, (2, 1), on=(normal(4, 3, 4),)),
+        ),
+        realistic=sample(normal(16, 64, 16, 16), normal(64, 32, 4, 4), normal(32), stride=2, padding=1),
+    ),
+    Row(
+        F.conv_transpose3d,
+        torch.nn.functional.conv_transpose3d,
+        ConvTransposeFunction,
+        samples=(
+            sample(normal(2, 2, 2, 3, 2), normal(2, 2, 2, 1, 2), normal(2)),
+            sample(
+                normal(1, 4, 2, 3, 2), normal(4, 1, 2, 2, 3), normal(2), (1, 2, 3), (1, 0, 2), (0, 1, 2), 2, (2, 1, 2)
+            ),
+            sample(normal(2, 2, 3, 2), normal(2, 3, 2, 2, 2), stride=2),
+        ),
+        modules=(
+            drop(nn.ConvTranspose3d, 2, 3, 2, on=(normal(2, 2, 2, 3, 2),)),
+            drop(nn.ConvTranspose3d, 2, 4, (2, 3, 1), 2, (1, 2, 0), 1, 2, False, (1, 2, 1), on=(normal(2, 3, 3, 2),)),
+        ),
+        realistic=sample(normal(4, 16, 8, 8, 8), normal(16, 8, 4, 4, 4), normal(8), stride=2, padding=1),
     ),
 )

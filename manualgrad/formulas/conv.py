@@ -85,7 +85,8 @@ class ConvFunction(Formula):
             dw = torch.zeros_like(weight)
         elif needs_weight:
             # (N, g C/g, *in) -> (C/g, g N, *in): the samples of a group are the channels that it sums over.
-            swapped = x.unflatten(1, (groups, -1)).permute(2, 1, 0, *range(3, dims + 3)).flatten(1, 2)
+            grouped = x.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
+            swapped = grouped.permute(2, 1, 0, *range(3, dims + 3)).reshape(-1, groups * x.shape[0], *x.shape[2:])
             dw = _CONV[dims](swapped, dy.transpose(0, 1), None, dilation, p, stride, groups).transpose(0, 1)
             for axis, size in enumerate(kernel, start=2):
                 dw = dw.narrow(axis, 0, size)  # the rest belongs to positions of x that no stride reaches
@@ -181,10 +182,10 @@ def conv2d(
     """Convolution over two dimensions: as `conv1d`, with numbers or pairs of them. input (N, C, H, W) or (C, H, W).
 
     >>> import torch
-    >>> conv2d(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2), padding="same")
-    tensor([[[4., 4., 2.],
-             [4., 4., 2.],
-             [2., 2., 1.]]])
+    >>> conv2d(torch.ones(1, 3, 3), torch.ones(1, 1, 3, 3), padding="same")
+    tensor([[[4., 6., 4.],
+             [6., 9., 6.],
+             [4., 6., 4.]]])
     """
     return call(ConvFunction, input, weight, bias, stride, padding, dilation, groups, "zeros", 2)
 
