@@ -140,7 +140,7 @@ def test_the_stub_says_what_the_package_has() -> None:
 
 
 def formula_classes() -> list[type[Formula]]:
-    """Every formula that a file of `formulas/` defines. A base that a file's formulas share has no forward of its own."""
+    """Every formula that a file of `formulas/` defines; a base that they share there has no forward of its own."""
     modules = [
         importlib.import_module(f"{formula_files.__name__}.{m.name}")
         for m in pkgutil.iter_modules(formula_files.__path__)
