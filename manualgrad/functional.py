@@ -17,6 +17,7 @@ from manualgrad.formulas.arithmetic import mul as mul
 from manualgrad.formulas.arithmetic import neg as neg
 from manualgrad.formulas.arithmetic import pow as pow
 from manualgrad.formulas.arithmetic import sub as sub
+from manualgrad.formulas.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from manualgrad.formulas.bilinear import bilinear as bilinear
 from manualgrad.formulas.binary_cross_entropy import binary_cross_entropy as binary_cross_entropy
 from manualgrad.formulas.binary_cross_entropy_with_logits import (
@@ -108,6 +109,8 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (conv_transpose1d, _F.conv_transpose1d),
     (conv_transpose2d, _F.conv_transpose2d),
     (conv_transpose3d, _F.conv_transpose3d),
+    # attention
+    (scaled_dot_product_attention, _F.scaled_dot_product_attention),
     # losses
     (mse_loss, _F.mse_loss),
     (l1_loss, _F.l1_loss),

@@ -1,0 +1,88 @@
+"""The benchmark's arithmetic, with a clock of our own: no test depends on how fast the machine is."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from manualgrad.arguments import Mistake
+from manualgrad.benchmarks import cases, pairs
+from manualgrad.benchmarks.command import main
+
+
+class Clock:
+    """A process whose time passes only when work says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def work(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_ratio_of_known_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(time, "process_time", lambda: clock.now)
+    ratio = pairs.paired(lambda: clock.work(3e-5), lambda: clock.work(2e-5))
+    assert ratio.median == pytest.approx(1.5)
+    assert ratio.low == pytest.approx(ratio.high)
+    assert ratio.torch_microseconds == pytest.approx(20.0)
+
+
+def test_a_machine_that_slows_down_does_not_change_the_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(time, "process_time", lambda: clock.now)
+    ratio = pairs.paired(lambda: clock.work(2e-5 * (1 + clock.now)), lambda: clock.work(1e-5 * (1 + clock.now)))
+    assert ratio.median == pytest.approx(2.0, rel=0.02)
+
+
+@pytest.mark.parametrize("case", [*cases.CASES, *cases.row_cases(compiled=False)], ids=lambda c: c.name)
+def test_both_sides_of_a_case_do_the_same_work(case: cases.Case) -> None:
+    for work in case.build("cpu"):
+        work()
+
+
+def test_the_training_steps_compared_are_the_same_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = []
+    original = cases._mlp
+
+    def remember(package: type) -> torch.nn.Sequential:
+        models.append(original(package))
+        return models[-1]
+
+    monkeypatch.setattr(cases, "_mlp", remember)
+    ours, theirs = cases._training_step("cpu")
+    for _ in range(3):
+        ours()
+        theirs()
+    for p, q in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)
+
+
+def test_results_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    threads = torch.get_num_threads()
+    try:
+        assert main(["linear 1x4", "--pairs", "3", "--json", str(tmp_path / "bench.json")]) == 0
+    finally:
+        torch.set_num_threads(threads)
+    record = json.loads((tmp_path / "bench.json").read_text())
+    assert set(record["cases"]) == {"linear 1x4"}
+    assert record["cases"]["linear 1x4"]["median"] > 0
+    assert "linear 1x4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["liner 1x4"], r"there is no case liner 1x4; did you mean linear 1x4\?"),
+        (["--device", "cdua"], r"device takes cpu or cuda, got cdua; did you mean cuda\?"),
+        (["--pairs", "1"], "pairs takes 3 or more, got 1"),
+        (["--compiled"], "--compiled goes with --rows"),
+        (["--json", "no/such/folder/x.json"], "there is no folder .*no/such/folder"),
+    ],
+)
+def test_mistakes(argv: list[str], message: str) -> None:
+    with pytest.raises(Mistake, match=message):
+        main(argv)
