@@ -89,6 +89,40 @@ class Formula(torch.autograd.Function):
         return words.lower()
 
 
+class Pointwise(Formula):
+    """A formula that treats every element by itself: `forward` and one rule, `slope`, which multiplies by f'(x).
+
+    The Jacobian is diagonal, hence its own transpose, and one slope serves the gradients that go back and the tangents
+    that go forward. `slope(d, saved, *rest)` gets the gradient or tangent, what `saves` names (the "input", the "output"
+    or "nothing", when it gets no `saved`), and the arguments after x, which are numbers.
+
+    Write slopes in arithmetic: on a CPU `torch.where` and products with a boolean mask cost ten times a multiplication,
+    and `torch.sign`, `torch.clamp` and `F.threshold` make the same mask in floating point.
+    """
+
+    saves: ClassVar[str] = "input"
+    slope: ClassVar[Callable[..., Tensor]]
+
+    def __init_subclass__(cls) -> None:
+        slope, saves = cls.slope, cls.saves
+        cls.saves_output_only = saves != "input"
+
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+            if saves != "nothing":
+                save(ctx, inputs[0] if saves == "input" else output)
+            ctx.rest = inputs[1:]
+
+        def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+            return slope(dy, *ctx.saved_tensors, *ctx.rest), *[None for _ in ctx.rest]
+
+        def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
+            return slope(x_t, *ctx.saved_tensors, *ctx.rest)
+
+        for rule in (setup_context, backward, jvp):
+            setattr(cls, rule.__name__, staticmethod(rule))
+        super().__init_subclass__()
+
+
 class _Active(threading.local):
     """The tape that is recording in this thread, or None."""
 
@@ -183,13 +217,10 @@ def unbroadcast(gradient: Tensor, shape: torch.Size) -> Tensor:
 def spread(dy: Tensor, shape: torch.Size, reduction: str) -> Tensor:
     """The upstream gradient of each element of an unreduced loss of `shape`, given that of the reduced loss.
 
-    'none' passes it on, 'sum' copies it to every element, 'mean' also divides it by their number.
+    'none' passes it on, 'sum' gives it to every element, 'mean' also divides it by their number. What is the same for every
+    element is one number, to be multiplied with a tensor of `shape`.
     """
-    if reduction == "none":
-        return dy
-    if reduction == "sum":
-        return dy.expand(shape)
-    return (dy / max(shape.numel(), 1)).expand(shape)
+    return dy / max(shape.numel(), 1) if reduction == "mean" else dy
 
 
 def reduce(loss: Tensor, reduction: str) -> Tensor:
@@ -207,6 +238,28 @@ def moving(*tangents: Tensor | None) -> tuple[Any, ...]:
 def broadcast_shape(*tensors: Tensor) -> torch.Size:
     """The shape that the tensors have together."""
     return torch.broadcast_shapes(*(t.shape for t in tensors))
+
+
+def check_class_numbers(x: Tensor, t: Tensor, ignore_index: int, otherwise: str = "") -> None:
+    """Raise, with the exception type that torch has for it, if `t` does not number the classes in dimension 1 of `x`.
+
+    A one-dimensional x is one sample. `otherwise` says what else a target might be.
+    """
+    dim = 1 if x.dim() > 1 else 0
+    expected = x.shape[:dim] + x.shape[dim + 1 :]
+    if t.shape != expected and not (x.dim() == 1 and t.shape == (1,)):
+        batch = x.dim() == 0 or (t.dim() == 1 if x.dim() == 1 else t.dim() == 0 or x.shape[0] != t.shape[0])
+        raise (ValueError if batch else RuntimeError)(
+            f"target must have shape {tuple(expected)}{otherwise} for input {tuple(x.shape)}, got {tuple(t.shape)}"
+        )
+    if t.dtype not in (torch.int64, torch.uint8):
+        raise RuntimeError(f"target of shape {tuple(t.shape)} must hold class numbers, of dtype int64, got {t.dtype}")
+    wrong = t[(t != ignore_index) & ((t < 0) | (t >= x.shape[dim]))]
+    if wrong.numel():
+        raise IndexError(
+            f"target holds {wrong.flatten()[0].item()}, which is no class number: input {tuple(x.shape)} has "
+            f"{x.shape[dim]} classes, numbered from 0 (ignore_index is {ignore_index})"
+        )
 
 
 class _Wide:

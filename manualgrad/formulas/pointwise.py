@@ -11,38 +11,10 @@ and round. Shapes: x, y (*) any shape. Saves x, or y alone where the slope is ch
 Source: any calculus book; the conventions where there is no derivative are torch's.
 """
 
-from collections.abc import Callable
-from typing import Any, ClassVar
-
 import torch
 from torch import Tensor
 
-from manualgrad.formula import Formula, call, save
-
-
-class Pointwise(Formula):
-    """What the formulas of this file share: their `slope` becomes the backward pass and the tangent."""
-
-    opmath = False  # one or two roundings, as in torch's own derivative
-    saves: ClassVar[str] = "input"  # or "output" or "nothing"
-    slope: ClassVar[Callable[..., Tensor]]  # d times f', given what was saved
-
-    def __init_subclass__(cls) -> None:
-        slope, saves = cls.slope, cls.saves
-
-        def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-            if saves != "nothing":
-                save(ctx, inputs[0] if saves == "input" else output)
-
-        def backward(ctx: Any, dy: Tensor) -> Tensor:
-            return slope(dy, *ctx.saved_tensors)
-
-        def jvp(ctx: Any, x_t: Tensor) -> Tensor:
-            return slope(x_t, *ctx.saved_tensors)
-
-        for rule in (setup_context, backward, jvp):
-            setattr(cls, rule.__name__, staticmethod(rule))
-        super().__init_subclass__()
+from manualgrad.formula import Pointwise, call
 
 
 class ExpFunction(Pointwise):
@@ -321,7 +293,7 @@ class TruncFunction(Pointwise):
         return torch.zeros_like(d)
 
 
-class RoundFunction(Formula):
+class RoundFunction(Pointwise):
     r"""Nearest number of so many decimals, the even one of two that are as near.
 
         forward    y  = round(x)
@@ -330,23 +302,15 @@ class RoundFunction(Formula):
     Saves nothing.
     """
 
-    opmath = False
+    saves = "nothing"
 
     @staticmethod
     def forward(x: Tensor, decimals: int) -> Tensor:
         return torch.round(x, decimals=decimals)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
-        return torch.zeros_like(dy), None
-
-    @staticmethod
-    def jvp(ctx: Any, x_t: Tensor, _: None) -> Tensor:
-        return torch.zeros_like(x_t)
+    def slope(d: Tensor, decimals: int) -> Tensor:
+        return torch.zeros_like(d)
 
 
 class SignFunction(Pointwise):
