@@ -1,0 +1,344 @@
+"""The command line: what it prints, how fast it says no, and that no mistake ends in a traceback."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
+
+import pytest
+import torch
+from jsonargparse.typing import OpenUnitInterval, PositiveInt
+from rich.console import Console
+
+from manualgrad import __version__, cli
+from manualgrad.arguments import Mistake, Parser
+from manualgrad.catalogue import BY_NAME, FAMILIES, ROWS
+from manualgrad.cli import demo, listing
+from manualgrad.proof import QUICK
+
+# Runs the command line and fails if that imported torch.
+WITHOUT_TORCH = """
+import sys
+from manualgrad.cli import main
+try:
+    status = main()
+finally:
+    assert "torch" not in sys.modules, "torch was imported"
+sys.exit(status)
+"""
+
+
+def manualgrad(*words: str, code: str = "from manualgrad.cli import main; raise SystemExit(main())") -> list[str]:
+    return [sys.executable, "-c", code, *words]
+
+
+# ------------------------------------------------------------------------------------------------ help and mistakes
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("tran", "manualgrad: there is no command tran; did you mean train? ("),
+        ("xyz", "manualgrad: there is no command xyz ("),
+        ("--versoin", "manualgrad: there is no option --versoin; did you mean --version?"),
+        ("list sigmiod", "manualgrad list: there is no formula sigmiod; did you mean sigmoid?"),
+        ("list --jsn", "manualgrad list: there is no option --jsn; did you mean --json?"),
+        ("list --js", "manualgrad list: there is no option --js; did you mean --json?"),
+        ("list sigmoid tanh", "manualgrad list: too many arguments: tanh"),
+        ("list --json --markdown", "manualgrad list: --json and --markdown exclude each other"),
+        ("list sigmoid --markdown", "manualgrad list: --markdown shows the whole catalogue; it takes no NAME"),
+        ("demo fast", "manualgrad demo: too many arguments: fast"),
+        ("train dijits", "manualgrad train: there is no recipe dijits; did you mean digits?"),
+        ("train digits --lr 1", "manualgrad train: there is no option --lr; did you mean --optimizer.lr?"),
+        ("bench --pair 5", "manualgrad bench: there is no option --pair; did you mean --pairs?"),
+    ],
+)
+def test_a_mistake_is_answered_at_once_in_one_line(line: str, says: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(manualgrad(*line.split(), code=WITHOUT_TORCH), capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    message, hint = done.stderr.splitlines()
+    assert message.startswith(says)
+    assert re.fullmatch(r"See manualgrad( \w+)? --help", hint)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5, "seconds of processor time"
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in cli.COMMANDS)], ids=" ".join)
+def test_help_comes_without_torch(command: list[str]) -> None:
+    done = subprocess.run(manualgrad(*command, "--help", code=WITHOUT_TORCH), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: {' '.join(['manualgrad', *command])}")
+
+
+def test_no_command_is_a_mistake_that_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    for name, command in cli.COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(command.help)}$", err, re.MULTILINE)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith(f"manualgrad {__version__} (torch {torch.__version__}")
+
+
+def test_the_script_and_the_module_are_the_same_command() -> None:
+    (script,) = (e for e in entry_points(group="console_scripts") if e.name == "manualgrad")
+    assert script.load() is cli.main
+    done = subprocess.run([sys.executable, "-m", "manualgrad", "--version"], capture_output=True, text=True)
+    assert done.stdout.startswith(f"manualgrad {__version__}")
+
+
+# --------------------------------------------------------------------------------------------------- being stopped
+
+
+def command_that(monkeypatch: pytest.MonkeyPatch, error: BaseException, cause: BaseException | None = None) -> None:
+    """Make `manualgrad stop` end with `error`, raised while `cause` was handled."""
+
+    def main(argv: list[str]) -> None:
+        if cause is None:
+            raise error
+        try:
+            raise cause
+        except BaseException:
+            raise error  # noqa: B904
+
+    monkeypatch.setitem(sys.modules, "stop", SimpleNamespace(main=main))
+    monkeypatch.setitem(cli.COMMANDS, "stop", cli.Command("", "stop"))
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"), [(KeyboardInterrupt(), None), (SystemExit(1), KeyboardInterrupt())], ids=["python", "lightning"]
+)
+def test_an_interrupted_command_says_so_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    cause: BaseException | None,
+) -> None:
+    command_that(monkeypatch, error, cause)
+    assert cli.main(["stop"]) == 130
+    assert capsys.readouterr() == ("", "manualgrad: interrupted\n")
+
+
+def test_other_ends_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    command_that(monkeypatch, SystemExit(3))
+    with pytest.raises(SystemExit, match=r"^3$"):
+        cli.main(["stop"])
+    command_that(monkeypatch, ZeroDivisionError("a mistake of ours"))
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["stop"])
+
+
+def test_control_c_during_the_demo() -> None:
+    with subprocess.Popen(manualgrad("demo"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        demo.stdout.readline()
+        time.sleep(0.3)
+        demo.send_signal(signal.SIGINT)
+        _, err = demo.communicate(timeout=20)
+    assert (demo.returncode, err) == (130, "manualgrad: interrupted\n")
+
+
+def test_a_reader_that_has_seen_enough() -> None:
+    with subprocess.Popen(manualgrad("list"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as listing:
+        assert listing.stdout is not None
+        assert listing.stderr is not None
+        listing.stdout.close()
+        assert listing.stderr.read() == ""
+    assert listing.returncode == 141
+
+
+# ------------------------------------------------------------------------------------------------------ the parser
+
+
+@dataclass
+class Data:
+    """Data.
+
+    Args:
+        size: How many.
+    """
+
+    size: PositiveInt = 32
+    share: OpenUnitInterval = 0.5
+
+
+@dataclass
+class Settings:
+    """Settings.
+
+    Args:
+        kind: Which.
+    """
+
+    kind: Literal["plain", "fancy"] = "plain"
+    rate: float | None = None
+    data: Data = field(default_factory=Data)
+
+
+def parser() -> Parser:
+    made = Parser("try", "Try it.")
+    made.add_argument("name", nargs="?", choices=["digits", "diabetes"])
+    made.add_argument("--config", action="config")
+    made.add_class_arguments(Settings)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--kind", "fency"], "kind takes plain or fancy, got fency"),
+        (["--kind=fency"], "kind takes plain or fancy, got fency"),
+        (["--kind"], "kind: expected one argument"),
+        (["--kid", "fancy"], "there is no option --kid; did you mean --kind?"),
+        (["--size", "3"], "there is no option --size; did you mean --data.size?"),
+        (["--rate", "fast"], "rate takes float or null, got fast"),
+        (["--data.size", "-3"], "data.size must be >0, got -3"),
+        (["--data.size", "many"], "data.size takes a positive int, got many"),
+        (["--data.size", "2.5"], "data.size takes a positive int, got 2.5"),
+        (["--data.share", "1"], "data.share must be >0 and <1, got 1"),
+        (["--data", "{"], "data takes settings, name: value, got {"),
+        (["digit"], "there is no name digit; did you mean digits? (digits, diabetes)"),
+        (["digits", "diabetes"], "too many arguments: diabetes"),
+        (["--config", "no.yaml"], re.compile("config: File does not exist: .*no.yaml'")),
+    ],
+)
+def test_the_parser_says_what_is_wrong(words: list[str], says: str | re.Pattern[str]) -> None:
+    with pytest.raises(Mistake) as mistake:
+        parser().parse_args(words)
+    assert re.fullmatch(says if isinstance(says, re.Pattern) else re.escape(says), str(mistake.value))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("kid: fancy", "there is no setting kid; did you mean kind? (in FILE)"),
+        ("data: {siz: 3}", "there is no setting data.siz; did you mean data.size? (in FILE)"),
+        ("size: 3", "there is no setting size; did you mean data.size? (in FILE)"),
+        ("kind: fency", "kind takes plain or fancy, got fency (in FILE)"),
+        ("data:\n  size: 0", "data.size must be >0, got 0 (in FILE)"),
+        ("[", re.compile("FILE is not YAML: while parsing a flow node .* in line .*")),
+        ("- 3", "FILE must hold settings, one `name: value` a line"),
+    ],
+)
+@pytest.mark.parametrize("form", ["--config {}", "--config={}"])
+def test_a_mistake_in_a_file_names_the_file(tmp_path: Path, form: str, text: str, says: str | re.Pattern[str]) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(text)
+    with pytest.raises(Mistake) as mistake:
+        parser().parse_args(form.format(file).split())
+    shown = str(mistake.value).replace(str(file), "FILE")
+    assert re.fullmatch(says if isinstance(says, re.Pattern) else re.escape(says), shown)
+
+
+def test_options_win_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("kind: fancy\ndata: {size: 3}")
+    found = parser().parse_args(["digits", "--config", str(file), "--data.size", "4"])
+    assert (found.name, found.kind, found.data.size, found.data.share) == ("digits", "fancy", 4, 0.5)
+
+
+# ------------------------------------------------------------------------------------------------------------ list
+
+
+def test_list_on_a_pipe_is_a_line_for_each_formula(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list"]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [name for _, name, _, _ in lines] == [row.name for row in ROWS]
+    assert ["activations", "sigmoid", "y = 1 / (1 + e^-x)", "dx = dy . y (1 - y)"] in lines
+
+
+def test_list_on_a_terminal_is_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "120")
+    assert cli.main(["list"]) == 0
+    out = capsys.readouterr().out
+    for row in ROWS:
+        assert row.name in out
+    assert f"{len(ROWS)} formulas" in out
+
+
+def test_list_of_one_formula_is_all_that_is_said_about_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list", "linear"]) == 0
+    assert capsys.readouterr().out == f"linear(input, weight, bias=None)\n\n{BY_NAME['linear'].text}\n"
+    assert cli.main(["list", "exp"]) == 0  # shares a file, whose docstring is shown too
+    out = capsys.readouterr().out
+    assert "Exponential." in out
+    assert "Functions of one number" in out
+
+
+def test_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list", "--json"]) == 0
+    entries = json.loads(capsys.readouterr().out)
+    assert [entry["name"] for entry in entries] == [row.name for row in ROWS]
+    for entry in entries:
+        assert entry["forward"]
+        assert entry["backward"]
+        assert entry["tangent"]
+    assert cli.main(["list", "sigmoid", "--json"]) == 0
+    (sigmoid,) = json.loads(capsys.readouterr().out)
+    assert sigmoid["family"] == "activations"
+    assert sigmoid["signature"] == "sigmoid(input)"
+    assert sigmoid["modules"] == ["manualgrad.nn.Sigmoid"]
+    assert sigmoid["tangent"] == ["y' = x' . y (1 - y)"]
+
+
+def test_list_as_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list", "--markdown"]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| `")]
+    assert len(rows) == len(ROWS)
+    for row in rows:
+        assert len(re.findall(r"(?<!\\)\|", row)) == 4, f"a bar inside a cell is written \\|: {row}"
+
+
+# ------------------------------------------------------------------------------------------------------------ demo
+
+
+def wrong_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalogue of two rows, in which sigmoid is said to be tanh."""
+    rows = (BY_NAME["linear"], dataclasses.replace(BY_NAME["sigmoid"], twin=torch.tanh))
+    monkeypatch.setattr("manualgrad.catalogue.FAMILIES", {"few": rows})
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_claim_that_does_not_hold_is_shown(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    wrong_rows(monkeypatch)
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=terminal, width=100, highlight=False, soft_wrap=True)
+    assert not demo.prove(console)
+    assert "sigmoid, equal_to_torch: " in shown.getvalue()
+    assert "linear, " not in shown.getvalue()
+    assert re.search(rf"2 formulas, {2 * len(QUICK)} claims: \d do not hold", shown.getvalue())
+
+
+def test_claims_are_sentences() -> None:
+    for check in QUICK:
+        assert re.fullmatch(r"\w.{20,}[^.]", demo.claim(check)), check.__name__
+
+
+def test_what_is_wrong_with_a_row_is_said_in_a_line_each() -> None:
+    assert demo.broken_claims(BY_NAME["sigmoid"]) == []
+    broken = demo.broken_claims(dataclasses.replace(BY_NAME["sigmoid"], twin=torch.tanh))
+    assert broken
+    for line in broken:
+        assert re.fullmatch(r"sigmoid, \w+: [^\n]+", line)
+
+
+def test_formulas_of_every_family_are_named_on_the_shelf() -> None:
+    assert sorted(listing.names_on_the_shelf()) == sorted(row.name for rows in FAMILIES.values() for row in rows)
