@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+_REDUCTIONS = ("none", "mean", "sum")
 HALF = frozenset((torch.bfloat16, torch.float16))
 
 # Private names of torch, each with the slower public behaviour to fall back on where a version lacks it.
@@ -217,16 +218,18 @@ def unbroadcast(gradient: Tensor, shape: torch.Size) -> Tensor:
 def spread(dy: Tensor, shape: torch.Size, reduction: str) -> Tensor:
     """The upstream gradient of each element of an unreduced loss of `shape`, given that of the reduced loss.
 
-    'none' passes it on, 'sum' gives it to every element, 'mean' also divides it by their number. What is the same for every
-    element is one number, to be multiplied with a tensor of `shape`.
+    'none' passes it on, 'sum' gives it to every element, 'mean' also divides it by their number. What is the same for
+    every element is one number, to be multiplied with a tensor of `shape`.
     """
     return dy / max(shape.numel(), 1) if reduction == "mean" else dy
 
 
 def reduce(loss: Tensor, reduction: str) -> Tensor:
-    """The 'mean' or 'sum' of the elements of a loss, or with 'none' the loss itself."""
+    """The 'mean' or 'sum' of the elements of a loss, or with 'none' the loss itself; ValueError for another word."""
     if reduction == "none":
         return loss
+    if reduction not in _REDUCTIONS:
+        raise ValueError(f"{reduction!r} is no reduction")
     return loss.sum() if reduction == "sum" else loss.mean()
 
 
@@ -245,10 +248,12 @@ def check_class_numbers(x: Tensor, t: Tensor, ignore_index: int, otherwise: str 
 
     A one-dimensional x is one sample. `otherwise` says what else a target might be.
     """
+    if x.dim() == 0:
+        raise ValueError("input needs a dimension for the classes, got shape ()")
     dim = 1 if x.dim() > 1 else 0
     expected = x.shape[:dim] + x.shape[dim + 1 :]
     if t.shape != expected and not (x.dim() == 1 and t.shape == (1,)):
-        batch = x.dim() == 0 or (t.dim() == 1 if x.dim() == 1 else t.dim() == 0 or x.shape[0] != t.shape[0])
+        batch = t.dim() == 1 if x.dim() == 1 else t.dim() == 0 or x.shape[0] != t.shape[0]
         raise (ValueError if batch else RuntimeError)(
             f"target must have shape {tuple(expected)}{otherwise} for input {tuple(x.shape)}, got {tuple(t.shape)}"
         )
@@ -382,7 +387,6 @@ def _cast_for_autocast(policy: str | None, args: tuple[Any, ...]) -> tuple[Any, 
 
 
 _PUBLIC_NAMES = {"x": "input", "z": "input", "p": "input", "t": "target"}
-_REDUCTIONS = ("none", "mean", "sum")
 
 
 def _explained(formula: type[Formula], args: tuple[Any, ...], error: Exception) -> Exception:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import _reduction
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, call, moving, save
+from manualgrad.formula import Formula, call, check_class_numbers, moving, save
 
 
 class CrossEntropyFunction(Formula):
@@ -83,30 +83,12 @@ class CrossEntropyFunction(Formula):
 
     @staticmethod
     def check(z: Tensor, t: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, s: float) -> None:
-        dim = 1 if z.dim() > 1 else 0
-        expected = z.shape[:dim] + z.shape[dim + 1 :]
-        if t.shape == z.shape and not t.is_floating_point():
+        if t.shape != z.shape:
+            check_class_numbers(z, t, ignore_index, otherwise=f" (class numbers) or {tuple(z.shape)} (probabilities)")
+        elif not t.is_floating_point():
             raise RuntimeError(
                 f"target has the shape of input, {tuple(z.shape)}, so it must hold probabilities, of a floating-point "
-                f"dtype, got {t.dtype}; class numbers have shape {tuple(expected)}"
-            )
-        if t.shape == z.shape:
-            return
-        if t.shape != expected:
-            kind = ValueError if z.dim() > 1 and t.dim() and z.shape[0] != t.shape[0] else RuntimeError
-            raise kind(
-                f"target must have shape {tuple(expected)} (class numbers) or {tuple(z.shape)} (probabilities) for "
-                f"input {tuple(z.shape)}, got {tuple(t.shape)}"
-            )
-        if t.is_floating_point():
-            raise RuntimeError(
-                f"target of shape {tuple(t.shape)} must hold class numbers, of dtype int64, got {t.dtype}"
-            )
-        wrong = t[(t != ignore_index) & ((t < 0) | (t >= z.shape[dim]))]
-        if wrong.numel():
-            raise IndexError(
-                f"target holds {wrong.flatten()[0].item()}, which is no class number: input {tuple(z.shape)} has "
-                f"{z.shape[dim]} classes, numbered from 0 (ignore_index is {ignore_index})"
+                f"dtype, got {t.dtype}"
             )
 
 
@@ -114,22 +96,23 @@ def _onehot_backward(ctx: Any, dy: Tensor) -> Tensor:
     """dz for class numbers, without writing the onehot rows out: all but one entry of p - onehot is that of p."""
     z, t, w = ctx.saved_tensors
     dim = 1 if z.dim() > 1 else 0
-    t = t.long().unsqueeze(dim)
+    t = t.long().unsqueeze(1) if dim else t.long().reshape(1)
     kept = t != ctx.ignore_index
-    index = t * kept  # an ignored target may be any class, here 0: its row gets no gradient
-    weights = kept if w is None else torch.where(kept, w[index], 0.0)
-    dl = dy.unsqueeze(dim) if ctx.reduction == "none" else dy / weights.sum() if ctx.reduction == "mean" else dy
-    g = torch.where(kept, dl if w is None else dl * weights, 0.0)
+    index = t.clamp(0, z.shape[dim] - 1)  # an ignored number may lie anywhere; its row gets no gradient
+    dl = dy.reshape(t.shape) if ctx.reduction == "none" else dy
+    if w is None:
+        dl = dl / torch.count_nonzero(kept) if ctx.reduction == "mean" else dl
+        g = torch.where(kept, dl, 0.0)
+    else:
+        weights = torch.where(kept, w[index], 0.0)
+        dl = dl / weights.sum() if ctx.reduction == "mean" else dl
+        g = torch.where(kept, dl * weights, 0.0)
     p = z.softmax(dim)
     if not ctx.s:
         return (p * g).scatter_add_(dim, index, -g)
-    g = (1 - ctx.s) * g
-    spread = torch.where(kept, dl * (ctx.s / z.shape[dim]), 0.0)  # to every class
-    if w is None:
-        dz = p * (g + ctx.s * torch.where(kept, dl, 0.0)) - spread
-    else:
-        dz = p * (g + spread * w.sum()) - spread * _along(w, z, dim)
-    return dz.scatter_add_(dim, index, -g)
+    spread = torch.where(kept, dl * (ctx.s / z.shape[dim]), 0.0)  # what smoothing gives to every class
+    dz = p * g - spread if w is None else p * ((1 - ctx.s) * g + spread * w.sum()) - spread * _along(w, z, dim)
+    return dz.scatter_add_(dim, index, (ctx.s - 1) * g)
 
 
 def _distributions(ctx: Any, z: Tensor, t: Tensor, w: Tensor | None) -> tuple[int, Tensor, Tensor, Tensor, Any]:
@@ -137,9 +120,9 @@ def _distributions(ctx: Any, z: Tensor, t: Tensor, w: Tensor | None) -> tuple[in
     dim = 1 if z.dim() > 1 else 0
     kept: Any = 1
     if t.shape != z.shape:
-        t = t.unsqueeze(dim)
-        kept = t != ctx.ignore_index
-        t = ((t == _along(torch.arange(z.shape[dim], device=z.device), z, dim)) & kept).to(z.dtype)
+        t = t.unsqueeze(1) if dim else t.reshape(1)
+        kept = (t != ctx.ignore_index).to(z.dtype)
+        t = (t == _along(torch.arange(z.shape[dim], device=z.device), z, dim)) * kept
     u = (1 - ctx.s) * t + ctx.s / z.shape[dim] * kept if ctx.s else t
     if w is not None:
         w = _along(w, z, dim)

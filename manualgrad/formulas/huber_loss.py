@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, broadcast_shape, call, moving, reduce, save, spread, unbroadcast
+from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast
 
 
 class HuberLossFunction(Formula):
@@ -37,8 +37,8 @@ class HuberLossFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, Tensor | None]:
         x, t, w = ctx.saved_tensors
         needs_x, needs_t, _, _, needs_w = ctx.needs_input_grad
-        dl = spread(dy, broadcast_shape(x, t), ctx.reduction)
         e = x - t
+        dl = spread(dy, e.shape, ctx.reduction)
         dx = dt = dw = None
         if needs_w:
             dw = unbroadcast(dl * _huber(e, ctx.delta), w.shape)

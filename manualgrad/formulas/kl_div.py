@@ -13,11 +13,12 @@ Shapes: x, t (*) any that broadcast together; y () or, with 'none', the broadcas
 Source: Kullback & Leibler (1951), On information and sufficiency.
 """
 
+import warnings
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import _reduction
-from torch.nn import functional as F
 
 from manualgrad.formula import Formula, broadcast_shape, call, moving, reduce, save, spread, unbroadcast
 
@@ -27,7 +28,9 @@ class KLDivFunction(Formula):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, reduction: str, log_target: bool) -> Tensor:
-        return F.kl_div(x, t, reduction=reduction, log_target=log_target)
+        batchmean = reduction == "batchmean"
+        y = torch.kl_div(x, t, _reduction.get_enum("sum" if batchmean else reduction), log_target=log_target)
+        return y / x.shape[0] if batchmean and x.dim() else y
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, str, bool], output: Tensor) -> None:
@@ -41,7 +44,8 @@ class KLDivFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, t = ctx.saved_tensors
         needs_x, needs_t, _, _ = ctx.needs_input_grad
-        dl = spread(dy / ctx.size, broadcast_shape(x, t), ctx.reduction)
+        shape = broadcast_shape(x, t)
+        dl = spread(dy / ctx.size, shape, ctx.reduction).expand(shape)
         dx = unbroadcast(-dl * (t.exp() if ctx.log_target else t), x.shape) if needs_x else None
         dt = unbroadcast(dl * _slope_of_target(x, t, ctx.log_target), t.shape) if needs_t else None
         return dx, dt, None, None
@@ -91,6 +95,12 @@ def kl_div(
     """
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
+    elif reduction == "mean":
+        warnings.warn(
+            "kl_div: reduction 'mean' divides by the number of elements; 'batchmean', which divides by the number of "
+            "samples, is the divergence of the definition, and torch announces that 'mean' will become it",
+            stacklevel=2,
+        )
     return call(KLDivFunction, input, target, reduction, log_target)
 
 

@@ -29,7 +29,12 @@ class L1LossFunction(Formula):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
-        return F.l1_loss(x, t, reduction=reduction, weight=weight)  # type: ignore[call-arg]
+        if weight is None:
+            return F.l1_loss(x, t, reduction=reduction)
+        if weight.shape != x.shape:  # written out, since F.l1_loss forgets its weight under every torch-function mode
+            raise ValueError(f"weight must have the shape of input, {tuple(x.shape)}, got {tuple(weight.shape)}")
+        loss = F.l1_loss(x, t, reduction="none") * weight
+        return loss.sum() / weight.sum() if reduction == "mean" else reduce(loss, reduction)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None, str], output: Tensor) -> None:

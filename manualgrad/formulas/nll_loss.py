@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import _reduction
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, call, moving, save
+from manualgrad.formula import Formula, call, check_class_numbers, moving, save
 
 
 class NLLLossFunction(Formula):
@@ -41,7 +41,7 @@ class NLLLossFunction(Formula):
         needs_x, _, needs_w, _, _ = ctx.needs_input_grad
         dim, kept, index = _indices(x, t, ctx.ignore_index)
         r = kept if w is None else torch.where(kept, w[index], 0.0)
-        dl = dy.unsqueeze(dim) if ctx.reduction == "none" else dy / r.sum() if ctx.reduction == "mean" else dy
+        dl = dy.reshape(index.shape) if ctx.reduction == "none" else dy / r.sum() if ctx.reduction == "mean" else dy
         dx = dw = None
         if needs_x:
             g = torch.where(kept, dl if w is None else dl * r, 0.0)
@@ -71,27 +71,15 @@ class NLLLossFunction(Formula):
 
     @staticmethod
     def check(x: Tensor, t: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> None:
-        dim = 1 if x.dim() > 1 else 0
-        expected = x.shape[:dim] + x.shape[dim + 1 :]
-        if t.shape != expected:
-            kind = ValueError if x.dim() > 1 and t.dim() and x.shape[0] != t.shape[0] else RuntimeError
-            raise kind(f"target must have shape {tuple(expected)} for input {tuple(x.shape)}, got {tuple(t.shape)}")
-        if t.is_floating_point():
-            raise RuntimeError(f"target must hold class numbers, of dtype int64, got {t.dtype}")
-        wrong = t[(t != ignore_index) & ((t < 0) | (t >= x.shape[dim]))]
-        if wrong.numel():
-            raise IndexError(
-                f"target holds {wrong.flatten()[0].item()}, which is no class number: input {tuple(x.shape)} has "
-                f"{x.shape[dim]} classes, numbered from 0 (ignore_index is {ignore_index})"
-            )
+        check_class_numbers(x, t, ignore_index)
 
 
 def _indices(x: Tensor, t: Tensor, ignore_index: int) -> tuple[int, Tensor, Tensor]:
-    """The dimension of the classes, which targets count, and their class numbers: any, here 0, where ignored."""
+    """The dimension of the classes, which targets count, and their class numbers: any where ignored."""
     dim = 1 if x.dim() > 1 else 0
-    t = t.long().unsqueeze(dim)
+    t = t.long().unsqueeze(1) if dim else t.long().reshape(1)
     kept = t != ignore_index
-    return dim, kept, t * kept
+    return dim, kept, t.clamp(0, x.shape[dim] - 1)
 
 
 def nll_loss(

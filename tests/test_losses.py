@@ -1,0 +1,312 @@
+"""The losses: fused formulas against the chains that they replace, what torch refuses, and the messages."""
+
+import itertools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from manualgrad import functional as F
+from manualgrad import nn, proof
+from manualgrad.catalogue import Row
+from manualgrad.catalogue.row import normal, sample, uniform
+from manualgrad.formulas.l1_loss import L1LossFunction
+
+T = torch.nn.functional
+
+
+def leaf(*shape: int, seed: int = 0, low: float | None = None, high: float = 1.0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    if low is None:
+        return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+    return (torch.rand(shape, generator=generator, dtype=torch.float64) * (high - low) + low).requires_grad_()
+
+
+def gradients(loss: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(loss.sum(), inputs, create_graph=True)
+
+
+def assert_same(a: Tensor, b: Tensor) -> None:
+    torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
+
+
+# ------------------------------------------------------------------------------------------------- fused = unfused
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_sigmoid_and_bce_fused(reduction: str) -> None:
+    z, t = leaf(4, 3), leaf(4, 3, seed=1, low=0.0)
+    fused = F.binary_cross_entropy_with_logits(z, t, reduction=reduction)
+    chain = F.binary_cross_entropy(F.sigmoid(z), t, reduction=reduction)
+    assert_same(fused, chain)
+    (dz,), (dz_chain,) = gradients(fused, z), gradients(chain, z)
+    assert_same(dz, dz_chain)
+    assert_same(dz, (z.sigmoid() - t) / (12 if reduction == "mean" else 1))
+    for ours, theirs in zip(gradients(dz**2, z, t), gradients(dz_chain**2, z, t), strict=True):
+        assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_softmax_and_cross_entropy_fused(smoothing: float, weighted: bool) -> None:
+    z, t = leaf(5, 3), torch.tensor([0, 2, 1, 1, 0])
+    w = torch.tensor([0.5, 2.0, 1.0], dtype=torch.float64) if weighted else None
+    fused = F.cross_entropy(z, t, w, label_smoothing=smoothing)
+    log_p = F.log_softmax(z, -1)
+    chain = (1 - smoothing) * F.nll_loss(log_p, t, w)
+    if smoothing:
+        ones = torch.ones(3, dtype=torch.float64) if w is None else w
+        chain = chain - smoothing / 3 * (log_p * ones).sum() / ones[t].sum()
+    assert_same(fused, chain)
+    (dz,), (dz_chain,) = gradients(fused, z), gradients(chain, z)
+    assert_same(dz, dz_chain)
+    assert_same(*gradients(dz**2, z), *gradients(dz_chain**2, z))
+    if not smoothing and not weighted:
+        assert_same(dz, (z.softmax(-1) - torch.eye(3, dtype=torch.float64)[t]) / 5)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_class_numbers_are_onehot_probabilities(reduction: str) -> None:
+    z, t, w = leaf(5, 3, 2), torch.randint(0, 3, (5, 2), generator=torch.Generator().manual_seed(0)), leaf(3, low=0.5)
+    onehot = T.one_hot(t, 3).movedim(-1, 1).double()
+    numbers = F.cross_entropy(z, t, w, reduction=reduction, label_smoothing=0.1)
+    rows = F.cross_entropy(z, onehot, w, reduction=reduction, label_smoothing=0.1)
+    if reduction == "mean":  # the means differ: by the weights of the targets, and by the number of samples
+        rows = rows * 10 / w[t].sum()
+    assert_same(numbers, rows)
+    for ours, theirs in zip(gradients(numbers, z, w), gradients(rows, z, w), strict=True):
+        assert_same(ours, theirs)
+
+
+def test_half_mse_is_half_of_mse() -> None:
+    x, t = leaf(4, 3), leaf(4, 3, seed=1)
+    for reduction in ("mean", "sum", "none"):
+        half, full = F.half_mse_loss(x, t, reduction), F.mse_loss(x, t, reduction=reduction)
+        assert_same(2 * half, full)
+        assert_same(2 * gradients(half, x)[0], gradients(full, x)[0])
+
+
+# ------------------------------------------------------- gradients that torch has none for, against plain expressions
+
+
+def check_weight(loss: Callable[..., Tensor], plain: Callable[..., Tensor], *inputs: Tensor) -> None:
+    """Values, first and second gradients of every input, and forward mode."""
+    assert_same(loss(*inputs), plain(*inputs))
+    for ours, theirs in zip(gradients(loss(*inputs), *inputs), gradients(plain(*inputs), *inputs), strict=True):
+        assert_same(ours, theirs)
+    assert torch.autograd.gradcheck(loss, inputs, check_forward_ad=True, check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(loss, inputs)
+
+
+def reduced(loss: Tensor, reduction: str, n: Any = None) -> Tensor:
+    return loss if reduction == "none" else loss.sum() / (1 if reduction == "sum" else loss.numel() if n is None else n)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_gradients_of_weights(reduction: str) -> None:
+    p, t, w, q = (
+        leaf(3, 4, low=0.1, high=0.9),
+        leaf(3, 4, seed=1, low=0.1),
+        leaf(4, seed=2, low=0.5),
+        leaf(3, 1, low=0.5),
+    )
+
+    def bce(p: Tensor, t: Tensor, w: Tensor) -> Tensor:
+        return reduced(-w * (t * p.log() + (1 - t) * (1 - p).log()), reduction)
+
+    check_weight(lambda p, t, w: F.binary_cross_entropy(p, t, w, reduction=reduction), bce, p, t, w)
+
+    def with_logits(z: Tensor, t: Tensor, w: Tensor, q: Tensor) -> Tensor:
+        return reduced(-w * (q * t * z.sigmoid().log() + (1 - t) * (1 - z.sigmoid()).log()), reduction)
+
+    z = leaf(3, 4)
+    check_weight(
+        lambda z, t, w, q: F.binary_cross_entropy_with_logits(z, t, w, pos_weight=q, reduction=reduction),
+        with_logits,
+        *(z, t, w, q),
+    )
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_gradients_of_class_weights(reduction: str, smoothing: float) -> None:
+    z, w, t = leaf(5, 3), leaf(3, seed=2, low=0.5), torch.tensor([0, 2, -100, 1, 0])
+    kept = t != -100
+
+    def nll(x: Tensor, w: Tensor) -> Tensor:
+        picked = torch.where(kept, w[t * kept], 0.0)
+        return reduced(-picked * x.gather(1, (t * kept)[:, None])[:, 0], reduction, picked.sum())
+
+    def cross_entropy(z: Tensor, w: Tensor) -> Tensor:
+        picked = torch.where(kept, w[t * kept], 0.0).sum()
+        spread = torch.where(kept, -(w * z.log_softmax(1)).sum(1), 0.0)
+        hard = (1 - smoothing) * nll(z.log_softmax(1), w)
+        return hard + reduced(spread, reduction, picked) * smoothing / 3
+
+    check_weight(lambda x, w: F.nll_loss(x, t, w, reduction=reduction), nll, z, w)
+    check_weight(
+        lambda z, w: F.cross_entropy(z, t, w, reduction=reduction, label_smoothing=smoothing), cross_entropy, z, w
+    )
+    check_weight(
+        lambda x, w: F.nll_loss(x, t[1], w, reduction=reduction),
+        lambda x, w: -w[2] * x[2] / (w[2] if reduction == "mean" else 1),
+        *(leaf(3), w),
+    )
+
+
+def weighted_l1(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
+    """torch's l1_loss, which forgets `weight` when a torch-function mode such as the tape calls it again."""
+    assert weight is not None
+    loss = torch.abs(input - target) * weight
+    return loss if reduction == "none" else loss.sum() if reduction == "sum" else loss.sum() / weight.sum()
+
+
+WEIGHTED_L1 = Row(
+    F.l1_loss,
+    weighted_l1,
+    L1LossFunction,
+    samples=tuple(
+        sample(normal(3, columns), normal(3, 4), weight=uniform(3, columns, low=0.5, high=1.5), reduction=reduction)
+        for columns, reduction in itertools.product((4, 1), ("mean", "sum", "none"))
+    ),
+)
+
+
+@pytest.mark.parametrize("check", proof.CHECKS, ids=lambda check: check.__name__)
+def test_weights_of_l1_loss(check: Callable[[Row], None]) -> None:
+    check(WEIGHTED_L1)
+
+
+# ----------------------------------------------------------------------------------------------------- odds and ends
+
+
+def test_vmap_over_targets() -> None:
+    z, t = leaf(2, 5, 3), torch.tensor([[0, 2, -100, 1, 0], [1, 1, 1, -100, -100]])
+    for ours, theirs in ((F.cross_entropy, T.cross_entropy), (F.nll_loss, T.nll_loss)):
+
+        def gradient(function: Callable[..., Tensor]) -> Tensor:
+            return torch.func.vmap(torch.func.grad(function))(z, t)
+
+        assert_same(gradient(ours), gradient(theirs))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_one_sample_with_a_target_of_one_dimension(reduction: str) -> None:
+    """torch computes the loss and then fails in its backward pass."""
+    z, t, w = leaf(3), torch.tensor([1]), leaf(3, seed=1, low=0.5)
+    for function in (F.cross_entropy, F.nll_loss):
+        ours, plain = function(z, t, w, reduction=reduction), function(z, t[0], w, reduction=reduction)
+        assert_same(ours, plain)
+        for a, b in zip(gradients(ours, z, w), gradients(plain, z, w), strict=True):
+            assert_same(a, b)
+
+
+def test_every_target_ignored() -> None:
+    z, t = leaf(2, 3), torch.tensor([-100, -100])
+    loss = F.cross_entropy(z, t)
+    assert loss.isnan()
+    assert not gradients(loss, z)[0].any()
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "half_mse_loss"])
+def test_broadcasting_warns(name: str) -> None:
+    with pytest.warns(UserWarning, match="different to the input size"):
+        getattr(F, name)(leaf(3, 1), leaf(3))
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "hinge_embedding_loss", "kl_div"])
+@pytest.mark.parametrize(
+    ("legacy", "reduction"),
+    [({"size_average": False}, "sum"), ({"reduce": False}, "none"), ({"size_average": True}, "mean")],
+)
+def test_legacy_arguments(name: str, legacy: dict[str, bool], reduction: str) -> None:
+    x, t = leaf(3, 2), leaf(3, 2, seed=1, low=0.1).sign()
+    with pytest.warns(UserWarning, match=f"reduction='{reduction}'"):
+        old = getattr(F, name)(x, t, **legacy)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert_same(old, getattr(F, name)(x, t, reduction=reduction))
+
+
+def test_modules_without_a_twin() -> None:
+    x, t = leaf(3, 2), leaf(3, 2, seed=1).sign()
+    assert_same(nn.HalfMSELoss(reduction="sum")(x, t), (x - t).square().sum() / 2)
+    assert_same(nn.HingeLoss(squared=True, reduction="none")(x, t), (1 - x * t).clamp(min=0) ** 2)
+    assert repr(nn.HalfMSELoss()) == "HalfMSELoss(reduction='mean')"
+    assert repr(nn.HingeLoss()) == "HingeLoss(squared=False, reduction='mean')"
+    for module in (nn.HalfMSELoss, nn.HingeLoss):
+        with pytest.raises(ValueError, match=f"{module.__name__}: reduction must be .*, got 'avg'"):
+            module(reduction="avg")
+
+
+# ---------------------------------------------------------------------------------------------------------- messages
+
+X, N, Y = torch.zeros(3, 4), torch.tensor([0, 1, 2]), torch.zeros(3, 3, dtype=torch.int64)
+BAD: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
+    "class number": ("cross_entropy", (X, torch.tensor([0, 4, 1])), {}, r"target holds 4, .*\(3, 4\) has 4 classes"),
+    "negative class number": ("nll_loss", (X, torch.tensor([0, -1, 1])), {}, "target holds -1, .*ignore_index is -100"),
+    "batch size": ("cross_entropy", (X, torch.tensor([0, 1])), {}, r"target must have shape \(3,\).*got \(2,\)"),
+    "nll batch size": ("nll_loss", (X, torch.tensor([0, 1])), {}, r"target must have shape \(3,\).*got \(2,\)"),
+    "target with too many dimensions": ("nll_loss", (X, N.view(3, 1)), {}, r"target must have shape \(3,\)"),
+    "spatial target": ("cross_entropy", (X.view(3, 2, 2), N), {}, r"target must have shape \(3, 2\).*got \(3,\)"),
+    "unbatched target": ("cross_entropy", (X[0], N), {}, r"target must have shape \(\).*got \(3,\)"),
+    "no dimension": (
+        "nll_loss",
+        (X[0, 0], N[0]),
+        {},
+        r"input needs a dimension",
+    ),
+    "short target": ("nll_loss", (X, N[0]), {}, r"target must have shape \(3,\) for input \(3, 4\), got \(\)"),
+    "size of spatial target": ("nll_loss", (X.view(3, 2, 2), Y), {}, r"target must have shape \(3, 2\)"),
+    "two targets of one sample": ("nll_loss", (X[0], N[:1, None]), {}, r"target must have shape \(\) .*got \(1, 1\)"),
+    "narrow class numbers": ("cross_entropy", (X, N.int()), {}, "class numbers, of dtype int64, got torch.int32"),
+    "floating class numbers": ("cross_entropy", (X, N.float()), {}, "class numbers, of dtype int64, got torch.float32"),
+    "nll floating class numbers": ("nll_loss", (X, N.float()), {}, "class numbers, of dtype int64, got torch.float32"),
+    "integer probabilities": ("cross_entropy", (X, X.long()), {}, "must hold probabilities.*got torch.int64"),
+    "smoothing": ("cross_entropy", (X, N), {"label_smoothing": 1.5}, "label_smoothing must be between .*1.5"),
+    "class weights": ("cross_entropy", (X, N, torch.ones(3)), {}, r"weight.*\(3,\)|weight .*all 4 classes.*\[3\]"),
+    "integer input": ("mse_loss", (X.long(), X.long()), {}, r"\(given input \(3, 4\) int64"),
+    "shapes": ("mse_loss", (X, torch.zeros(3)), {}, r"\(given input \(3, 4\) float32, target \(3,\) float32\)"),
+    "weight": ("mse_loss", (X, X), {"weight": torch.ones(3)}, r"same size.*weight \(3,\) float32"),
+    "l1 weight": ("l1_loss", (X, X), {"weight": torch.ones(3)}, r"weight must have .* \(3, 4\), got \(3,\)"),
+    "huber weight": ("huber_loss", (X, X), {"weight": torch.ones(3)}, r"weight must have .* \(3, 4\), got \(3,\)"),
+    "delta": ("huber_loss", (X, X), {"delta": -1.0}, "delta must be positive, got -1.0"),
+    "beta": ("smooth_l1_loss", (X, X), {"beta": -1.0}, "beta must not be negative, got -1.0"),
+    "logits": ("binary_cross_entropy", (X + 1.5, X), {}, r"input must be probabilities, in \[0, 1\], got 1.5"),
+    "BCE shapes": ("binary_cross_entropy", (X, X[0]), {}, r"target must have .* \(3, 4\), got \(4,\)"),
+    "BCE logits shapes": (
+        "binary_cross_entropy_with_logits",
+        (X, X[0]),
+        {},
+        r"target must have .*\(3, 4\), got \(4,\)",
+    ),
+    "kl shapes": ("kl_div", (X, torch.zeros(3)), {"reduction": "batchmean"}, r"got \(3, 4\) and \(3,\)"),
+    "kl reduction": ("kl_div", (X, X), {"reduction": "avg"}, "'sum' or 'batchmean', got 'avg'"),
+    **{
+        f"{name} reduction": (name, (X, X), {"reduction": "avg"}, "reduction must be .*, got 'avg'")
+        for name in ("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "hinge_embedding_loss", "cross_entropy")
+    },
+    "nll_loss reduction": ("nll_loss", (X, N), {"reduction": "avg"}, "reduction must be .*, got 'avg'"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize("case", BAD)
+def test_messages(case: str) -> None:
+    name, args, keywords, message = BAD[case]
+    with pytest.raises((RuntimeError, ValueError, IndexError)) as theirs:
+        getattr(T, name)(*args, **keywords)
+    with pytest.raises(theirs.type, match=f"^{name}: .*({message})") as ours:
+        getattr(F, name)(*args, **keywords)
+    assert ours.type is theirs.type
+
+
+def test_messages_of_our_own_losses() -> None:
+    for name in ("hinge_loss", "half_mse_loss"):
+        with pytest.raises(ValueError, match=f"^{name}: reduction must be 'none', 'mean' or 'sum', got 'avg'"):
+            getattr(F, name)(X, X, reduction="avg")
+    with pytest.raises(RuntimeError, match=r"^hinge_loss: .*given input \(3, 4\) float32, target \(3,\) float32"):
+        F.hinge_loss(X, torch.zeros(3))
