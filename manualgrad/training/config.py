@@ -1,0 +1,125 @@
+"""What can be set in a recipe: typed, with defaults, and read without importing torch.
+
+A recipe's own `Config` subclasses `Settings`, adds what is its own (the width of a layer, say) and changes defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer as TorchOptimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+    PositiveInt: TypeAlias = int
+    NonNegativeInt: TypeAlias = int
+    PositiveFloat: TypeAlias = float
+    NonNegativeFloat: TypeAlias = float
+    OpenUnitInterval: TypeAlias = float
+else:
+    from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, OpenUnitInterval, PositiveFloat, PositiveInt
+
+HAVE_MOMENTUM = ("SGD", "RMSprop")
+
+
+@dataclass
+class Data:
+    """Which rows are trained on, and how they are served.
+
+    Args:
+        file: CSV file to use in place of the embedded table: a header, numbers only, the target in the last column.
+        split: The random_state by which the test rows, and then the validation rows, are drawn.
+        validation: The share of the rows left for training that is held out for validation.
+        batch_size: Rows per training step.
+    """
+
+    file: str | None = None
+    split: NonNegativeInt = 0
+    validation: OpenUnitInterval = 0.15
+    batch_size: PositiveInt = 32
+
+    def __post_init__(self) -> None:
+        if self.file is not None and not Path(self.file).is_file():
+            raise ValueError(f"data.file: there is no file {self.file}")
+
+
+@dataclass
+class Optimizer:
+    """A torch optimizer and its learning-rate schedule.
+
+    Args:
+        name: The class in torch.optim.
+        lr: Learning rate, at the start if it is scheduled.
+        weight_decay: Weight decay.
+        momentum: Momentum, of SGD and RMSprop.
+        schedule: Keep the learning rate, or let it fall to 0 along half a cosine wave, epoch by epoch.
+    """
+
+    name: Literal["SGD", "RMSprop", "Adagrad", "Adam", "AdamW", "NAdam", "RAdam"] = "AdamW"
+    lr: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.0
+    momentum: NonNegativeFloat = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+
+    def __post_init__(self) -> None:
+        if self.momentum and self.name not in HAVE_MOMENTUM:
+            raise ValueError(f"optimizer.momentum: {self.name} has none, only {' and '.join(HAVE_MOMENTUM)} have")
+
+    def build(self, parameters: Iterable[Any]) -> TorchOptimizer:
+        """The optimizer of `parameters`."""
+        import torch
+
+        momentum = {"momentum": self.momentum} if self.name in HAVE_MOMENTUM else {}
+        kind = getattr(torch.optim, self.name)
+        return kind(parameters, lr=self.lr, weight_decay=self.weight_decay, **momentum)
+
+    def scheduler(self, epochs: int) -> Callable[[TorchOptimizer], LRScheduler] | None:
+        """What makes the scheduler of a run of `epochs` epochs from its optimizer; None if the rate stays."""
+        if self.schedule == "constant":
+            return None
+        from torch.optim.lr_scheduler import CosineAnnealingLR
+
+        return lambda optimizer: CosineAnnealingLR(optimizer, T_max=epochs)
+
+
+@dataclass
+class Trainer:
+    """How long and on what to train: arguments of Lightning's Trainer.
+
+    Args:
+        max_epochs: Passes over the training rows.
+        accelerator: Where to compute.
+        precision: The dtype of the parameters, or of the computation for bf16-mixed.
+        weights: Checkpoint whose weights to start from, instead of random ones.
+    """
+
+    max_epochs: PositiveInt = 30
+    accelerator: Literal["cpu", "cuda", "mps", "auto"] = "cpu"
+    precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true"
+    weights: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights is not None and not Path(self.weights).is_file():
+            raise ValueError(f"trainer.weights: there is no file {self.weights}")
+
+
+@dataclass
+class Settings:
+    """What every recipe that trains a network has.
+
+    Args:
+        engine: Who runs the formulas backward: torch's autograd, or the tape.
+        seed: Of the initial weights and of the order of the training rows.
+        data: Data
+        optimizer: Optimizer
+        trainer: Trainer
+    """
+
+    engine: Literal["autograd", "tape"] = "autograd"
+    seed: NonNegativeInt = 0
+    data: Data = field(default_factory=Data)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    trainer: Trainer = field(default_factory=Trainer)

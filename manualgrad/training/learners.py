@@ -1,0 +1,259 @@
+"""Classifier and Regressor: any network, loss and optimizer, trained by Lightning, with either engine.
+
+    engine="autograd"   loss.backward() by torch's autograd; Lightning's automatic optimization
+    engine="tape"       tape.backward(loss) by `manualgrad.Tape`; Lightning's manual optimization
+
+Both run the same formulas in the same order, so the two runs are the same run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics.regression import MeanAbsoluteError, R2Score
+
+from manualgrad.tape import Tape
+
+Batch = tuple[Tensor, Tensor]
+
+
+class NonFiniteLoss(RuntimeError):
+    """The loss became infinite or not a number; says after how many steps."""
+
+
+class Learner(LightningModule):
+    """What Classifier and Regressor share: the training step, and metrics over whole splits.
+
+    Logs `train_loss`, `val_loss`, `test_loss` (means over the rows of an epoch) and `val_NAME`, `test_NAME` for each of
+    `metrics`, which are fed with predictions and targets. `optimizer` makes the optimizer from the parameters,
+    `scheduler` the scheduler, stepped after each epoch, from the optimizer.
+
+    Raises NonFiniteLoss as soon as a loss is infinite or not a number, before it changes the weights.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module | Callable[[Tensor, Tensor], Tensor],
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        scheduler: Callable[[Optimizer], LRScheduler] | None,
+        engine: Literal["autograd", "tape"],
+        metrics: Mapping[str, Metric],
+    ) -> None:
+        super().__init__()
+        if engine not in ("autograd", "tape"):
+            raise ValueError(f"engine must be 'autograd' or 'tape', got {engine!r}")
+        self.network = network
+        self.loss = loss
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.engine = engine
+        self.automatic_optimization = engine == "autograd"
+        self.train_loss = MeanMetric()
+        followed = MetricCollection({**metrics})
+        self.evaluated: Any = nn.ModuleDict(
+            {f"{stage}_metrics": followed.clone(prefix=f"{stage}_") for stage in ("val", "test")}
+            | {f"{stage}_loss": MeanMetric() for stage in ("val", "test")}
+        )
+        self._loss_sum, self._rows = 0.0, 0
+
+    def objective(self, output: Tensor, target: Tensor) -> Tensor:
+        """The loss of a batch, given the network's output and the targets as the data module has them."""
+        raise NotImplementedError
+
+    def prediction(self, output: Tensor) -> Tensor:
+        """What the network's output says about each row: (rows,), comparable with the targets."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.make_optimizer(self.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
+
+    def on_fit_start(self) -> None:
+        if self.engine == "tape":
+            if self.trainer.world_size > 1:
+                raise ValueError("engine='tape' trains on one device: it does not average gradients between several")
+            if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+                raise ValueError(
+                    "engine='tape' does not scale losses as precision '16-mixed' needs it; use 'bf16-mixed'"
+                )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        x, y = batch
+        if self.automatic_optimization:
+            loss = self.objective(self.network(x), y)
+            self._follow(loss, len(y))
+            return loss
+        optimizer: Any = self.optimizers()
+        optimizer.zero_grad()
+        with Tape() as tape:
+            loss = self.objective(self.network(x), y)
+        self._follow(loss, len(y))
+        tape.backward(loss)
+        optimizer.step()
+        return loss
+
+    def _follow(self, loss: Tensor, rows: int) -> None:
+        """Add to the epoch's mean loss, in plain numbers: updating a Metric at each step costs as much as the step."""
+        self._loss_sum += self._finite("training", loss) * rows
+        self._rows += rows
+
+    def _finite(self, what: str, loss: Tensor) -> float:
+        value = loss.item()
+        if not math.isfinite(value):
+            raise NonFiniteLoss(
+                f"the {what} loss is {value} after {self.global_step} steps (epoch {self.current_epoch + 1}); "
+                "a lower learning rate often helps"
+            )
+        return value
+
+    def on_train_epoch_end(self) -> None:
+        self.train_loss.update(self._loss_sum / self._rows, weight=self._rows)
+        self._loss_sum, self._rows = 0.0, 0
+        self.log("train_loss", self.train_loss)
+        scheduler: Any = self.lr_schedulers()
+        if scheduler is not None and not self.automatic_optimization:
+            scheduler.step()
+
+    def _evaluate(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor]:
+        x, y = batch
+        output = self.network(x)
+        predicted = self.prediction(output)
+        self.evaluated[f"{stage}_loss"].update(self.objective(output, y), weight=len(y))
+        self.evaluated[f"{stage}_metrics"].update(predicted, y)
+        return predicted, y
+
+    def _log_evaluated(self, stage: str) -> None:
+        self.log(f"{stage}_loss", self.evaluated[f"{stage}_loss"])
+        self.log_dict(self.evaluated[f"{stage}_metrics"])
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate(batch, "val")
+
+    def on_validation_epoch_end(self) -> None:
+        self._finite("validation", self.evaluated["val_loss"].compute())
+        self._log_evaluated("val")
+
+    def on_test_epoch_start(self) -> None:
+        self.tested: list[tuple[Tensor, Tensor]] = []  # predictions and targets, for the plot
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.tested.append(self._evaluate(batch, "test"))
+
+    def on_test_epoch_end(self) -> None:
+        self._log_evaluated("test")
+
+    def predict_step(self, batch: Batch | Tensor, batch_idx: int = 0) -> Tensor:
+        return self.prediction(self.network(batch if isinstance(batch, Tensor) else batch[0]))
+
+
+class Classifier(Learner):
+    """Learns the class of each row.
+
+    The network gives scores (rows, classes) or, for two classes, one number per row, (rows,) or (rows, 1): a logit, or
+    with `output="probability"` the probability of class 1. Targets are class numbers (rows,), int64. `loss` gets the
+    scores with the targets; with one number per row it gets the targets in that shape and dtype.
+
+    >>> from manualgrad import nn
+    >>> network = nn.Sequential(nn.Linear(2, 3), nn.Sigmoid(), nn.Linear(3, 1))
+    >>> learner = Classifier(network, torch.nn.BCEWithLogitsLoss(), classes=2)
+    >>> learner.prediction(torch.tensor([[-0.5], [0.0], [2.0]]))
+    tensor([0, 0, 1])
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module | Callable[[Tensor, Tensor], Tensor],
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] = torch.optim.Adam,
+        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        *,
+        classes: int,
+        output: Literal["scores", "probability"] = "scores",
+        engine: Literal["autograd", "tape"] = "autograd",
+        metrics: Mapping[str, Metric] | None = None,
+    ) -> None:
+        if classes < 2:
+            raise ValueError(f"classes must be at least 2, got {classes}")
+        if output not in ("scores", "probability"):
+            raise ValueError(f"output must be 'scores' or 'probability', got {output!r}")
+        if metrics is None:
+            metrics = {"accuracy": MulticlassAccuracy(classes, average="micro")}
+        super().__init__(network, loss, optimizer, scheduler, engine, metrics)
+        self.classes = classes
+        self.threshold = 0.5 if output == "probability" else 0.0
+
+    def objective(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.loss(output, target.to(output.dtype).reshape(output.shape) if self._is_one(output) else target)
+
+    def prediction(self, output: Tensor) -> Tensor:
+        return (output > self.threshold).long().flatten() if self._is_one(output) else output.argmax(dim=1)
+
+    def _is_one(self, output: Tensor) -> bool:
+        """Whether the network gives one number per row; raises ValueError where it gives neither that nor scores."""
+        if output.dim() > 1 and output.shape[1] == self.classes:
+            return False
+        if self.classes == 2 and (output.dim() == 1 or output.shape[1:] == (1,)):
+            return True
+        wanted = "(rows, 2), (rows, 1) or (rows,)" if self.classes == 2 else f"(rows, {self.classes})"
+        raise ValueError(f"network: output has shape {tuple(output.shape)}; {self.classes} classes need {wanted}")
+
+
+class Regressor(Learner):
+    """Learns a number for each row.
+
+    The network gives one number per row, (rows,) or (rows, 1), and learns (y - centre) / scale, so that its targets are
+    of size 1 whatever the unit of y; targets y are (rows,). Predictions, and metrics except the loss, are in the unit
+    of y. `centre` and `scale` are saved with the weights.
+
+    >>> from manualgrad import nn
+    >>> learner = Regressor(nn.Linear(2, 1), torch.nn.MSELoss(), centre=150.0, scale=80.0)
+    >>> learner.prediction(torch.tensor([[0.0], [1.0]]))
+    tensor([150., 230.])
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module | Callable[[Tensor, Tensor], Tensor],
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] = torch.optim.Adam,
+        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        *,
+        centre: float = 0.0,
+        scale: float = 1.0,
+        engine: Literal["autograd", "tape"] = "autograd",
+        metrics: Mapping[str, Metric] | None = None,
+    ) -> None:
+        if not scale > 0:
+            raise ValueError(f"scale must be positive, got {scale}")
+        if metrics is None:
+            metrics = {"r2": R2Score(), "mae": MeanAbsoluteError()}
+        super().__init__(network, loss, optimizer, scheduler, engine, metrics)
+        self.centre: Tensor
+        self.scale: Tensor
+        self.register_buffer("centre", torch.tensor(centre))
+        self.register_buffer("scale", torch.tensor(scale))
+
+    def objective(self, output: Tensor, target: Tensor) -> Tensor:
+        if output.numel() != len(target):
+            raise ValueError(
+                f"network: output has shape {tuple(output.shape)}; {len(target)} rows need one number each"
+            )
+        return self.loss(output, ((target - self.centre) / self.scale).to(output.dtype).reshape(output.shape))
+
+    def prediction(self, output: Tensor) -> Tensor:
+        return output.flatten() * self.scale + self.centre

@@ -1,0 +1,106 @@
+"""The folder of a run: made before training, filled file by file, and taken away again if the run fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+class Run:
+    """A new folder for the results of a run, as a context: it stays if the block ends well, and goes if it does not.
+
+    Without `folder` it is the next free number below `runs/<name>`. An existing folder is taken only if it is empty, so
+    no earlier run is overwritten.
+
+    Raises OSError, on entering, if the folder cannot be made or written to, and FileExistsError if it is not empty.
+
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     with Run("lesson", Path(parent, "here")) as run:
+    ...         run.write("metrics.json", {"accuracy": 0.5})
+    ...     sorted(path.name for path in run.folder.iterdir())
+    ['metrics.json']
+    """
+
+    def __init__(self, name: str, folder: Path | None = None) -> None:
+        self.name = name
+        self.given = folder
+        self.folder = folder or Path("runs", name)
+        self.made: list[Path] = []  # the folders that were not there before, innermost last
+
+    def __enter__(self) -> Run:
+        parent = self.folder.parent if self.given else self.folder
+        try:
+            self._make_all(parent)
+            if self.given is None:
+                self.folder = self._next_number(parent)
+            elif self.folder.is_dir():
+                if any(self.folder.iterdir()):
+                    raise FileExistsError(f"{self.folder} holds files already; give another folder")
+            else:
+                self._make(self.folder)
+            with tempfile.TemporaryFile(dir=self.folder):  # an empty folder that was there may not be writable
+                pass
+        except BaseException:
+            self._take_away()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.discard()
+
+    def discard(self) -> None:
+        """Take the folder away again, with what is in it; a folder that was there before is left, empty."""
+        for path in self.folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self._take_away()
+
+    def _make_all(self, folder: Path) -> None:
+        missing = [p for p in (folder, *folder.parents) if not p.exists()]
+        for path in reversed(missing):
+            self._make(path, exist_ok=True)
+
+    def _make(self, folder: Path, exist_ok: bool = False) -> None:
+        folder.mkdir(exist_ok=exist_ok)
+        self.made.append(folder)
+
+    def _next_number(self, parent: Path) -> Path:
+        number = max((int(p.name) for p in parent.iterdir() if p.name.isdecimal()), default=0)
+        while True:  # another run may take the same number at the same time: mkdir tells
+            number += 1
+            try:
+                self._make(parent / str(number))
+            except FileExistsError:
+                continue
+            return parent / str(number)
+
+    def _take_away(self) -> None:
+        for folder in reversed(self.made):
+            try:
+                folder.rmdir()
+            except OSError:  # another run has put something there in the meantime
+                return
+
+    def write(self, name: str, content: str | bytes | dict[str, Any]) -> None:
+        """Write a file of the run, a dict as JSON: the whole of it or, if that fails, none."""
+        if isinstance(content, dict):
+            content = json.dumps(content, indent=2) + "\n"
+        if isinstance(content, str):
+            content = content.encode()
+        part = self.folder / f".{name}.part"
+        try:
+            part.write_bytes(content)
+            os.replace(part, self.folder / name)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def inside(self, name: str) -> Run:
+        """A run of its own in a folder of this one."""
+        return Run(self.name, self.folder / name)

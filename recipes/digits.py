@@ -1,0 +1,81 @@
+"""Handwritten digits: ten classes, one hidden layer, cross-entropy.
+
+The lesson: softmax and cross-entropy belong together. Of a row of scores z with softmax p, for the class t,
+
+    loss = -log p_t        d loss / d z = p - onehot(t)
+
+so what flows back from the loss is simply how far each probability is off. `manualgrad.functional.cross_entropy`
+computes the two as one formula, ReLU lets its part through where it was open, and a linear layer makes it dW = dy' x.
+
+Protocol: for each split, a fifth of the rows is set aside for the test, and a share of the rest for validation. The
+width, learning rate, weight decay and number of epochs were chosen by accuracy on rows held out of the training part
+of the five splits; the epoch is chosen by validation loss; the test rows are looked at once, at the end.
+
+    manualgrad train digits                        one run, on split 0
+    manualgrad train digits --splits 5             the mean over the splits
+    manualgrad train digits --engine tape          the same run without torch's autograd
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from manualgrad.training.config import Data, Optimizer, PositiveInt, Settings, Trainer
+from manualgrad.training.run import Run
+
+if TYPE_CHECKING:
+    from manualgrad.training import Learner, Table
+
+
+@dataclass
+class Config(Settings):
+    """The network 64-hidden-10 and its training.
+
+    Args:
+        hidden: Width of the hidden layer.
+    """
+
+    hidden: PositiveInt = 512
+    data: Data = field(default_factory=lambda: Data(batch_size=64))
+    optimizer: Optimizer = field(
+        default_factory=lambda: Optimizer("AdamW", lr=0.01, weight_decay=0.3, schedule="cosine")
+    )
+    trainer: Trainer = field(default_factory=lambda: Trainer(max_epochs=30))
+
+
+def build(config: Config) -> tuple[Learner, Table]:
+    """The network with its loss and optimizer, and the data."""
+    from manualgrad import nn
+    from manualgrad.training import Classifier, Digits
+
+    data = Digits(**vars(config.data), seed=config.seed)
+    data.setup()
+    network = nn.Sequential(
+        nn.Linear(len(data.columns), config.hidden),
+        nn.ReLU(),
+        nn.Linear(config.hidden, len(data.class_names)),
+    )
+    learner = Classifier(
+        network,
+        nn.CrossEntropyLoss(),
+        config.optimizer.build,
+        config.optimizer.scheduler(config.trainer.max_epochs),
+        classes=len(data.class_names),
+        engine=config.engine,
+    )
+    return learner, data
+
+
+def run(config: Config, run: Run) -> dict[str, float]:
+    """Train, test, and return the test metrics."""
+    from manualgrad.training import fit
+
+    return fit(*build(config), config.trainer, run)
+
+
+if __name__ == "__main__":
+    from manualgrad.cli import main
+
+    sys.exit(main(["train", __file__, *sys.argv[1:]]))
