@@ -86,6 +86,7 @@ _LARGE = (
     sample(fixed(0.0, 3.0), fixed(1e-30, 3.0), reduction="none"),
 )
 _ON = (normal(3, 4), normal(3, 4))
+_REALISTIC = sample(normal(512, 1024), constant(normal(512, 1024)))
 
 ROWS: tuple[Row, ...] = (
     Row(
@@ -95,6 +96,7 @@ ROWS: tuple[Row, ...] = (
         samples=(*_EVERY_REDUCTION, *_WEIGHTED, *_BROADCAST, *_LEGACY),
         modules=(drop(nn.MSELoss, on=_ON), drop(nn.MSELoss, reduction="sum", on=_ON)),
         extremes=_LARGE,
+        realistic=_REALISTIC,
     ),
     Row(
         F.half_mse_loss,
@@ -102,6 +104,7 @@ ROWS: tuple[Row, ...] = (
         HalfMSELossFunction,
         samples=(*_EVERY_REDUCTION, *_BROADCAST),
         extremes=_LARGE,
+        realistic=_REALISTIC,
     ),
     Row(
         F.l1_loss,
@@ -111,6 +114,7 @@ ROWS: tuple[Row, ...] = (
         modules=(drop(nn.L1Loss, on=_ON), drop(nn.L1Loss, reduction="none", on=_ON)),
         kinks=(sample(fixed(0.0, 1.0, -2.0), fixed(0.0, 1.0, 3.0)),),
         extremes=_LARGE,
+        realistic=_REALISTIC,
     ),
     Row(
         F.huber_loss,
@@ -125,6 +129,7 @@ ROWS: tuple[Row, ...] = (
         modules=(drop(nn.HuberLoss, on=_ON), drop(nn.HuberLoss, "sum", 0.3, on=_ON)),
         kinks=(sample(fixed(0.0, 1.0, -1.0, 0.5, -0.5), fixed(0.0, 0.0, 0.0, 0.0, 0.0), delta=0.5),),
         extremes=_LARGE,
+        realistic=_REALISTIC,
     ),
     Row(
         F.smooth_l1_loss,
@@ -143,6 +148,7 @@ ROWS: tuple[Row, ...] = (
             sample(fixed(0.0, 1.0), fixed(0.0, 1.0), beta=0.0),
         ),
         extremes=_LARGE,
+        realistic=_REALISTIC,
     ),
     Row(
         F.binary_cross_entropy,
@@ -167,6 +173,7 @@ ROWS: tuple[Row, ...] = (
             sample(fixed(0.0, 1.0, 1.0, 1e-30), fixed(0.0, 1.0, 0.5, 0.5)),
         ),
         note="torch has no gradient for weight; here it has one",
+        realistic=sample(inside(512, 1024), constant(inside(512, 1024))),
     ),
     Row(
         F.binary_cross_entropy_with_logits,
@@ -201,6 +208,7 @@ ROWS: tuple[Row, ...] = (
             ),
         ),
         note="torch has no gradient for weight and pos_weight; here they have one",
+        realistic=sample(normal(512, 1024), constant(inside(512, 1024))),
     ),
     Row(
         F.nll_loss,
@@ -236,6 +244,7 @@ ROWS: tuple[Row, ...] = (
             sample(normal(2, 3, scale=1e10), integers([0, 1])),
         ),
         note="torch has no gradient for weight; here it has one",
+        realistic=sample(normal(1024, 1000), classes(1024, below=1000)),
     ),
     Row(
         F.cross_entropy,
@@ -283,6 +292,7 @@ ROWS: tuple[Row, ...] = (
             sample(normal(2, 3), integers([-100, -100]), constant(positive(3))),
         ),
         note="torch has no gradient for the weight of class numbers; here it has one",
+        realistic=sample(normal(1024, 1000), classes(1024, below=1000)),
     ),
     Row(
         F.kl_div,
@@ -309,6 +319,7 @@ ROWS: tuple[Row, ...] = (
             sample(fixed(-1e4, -1.0, -1e-8, 0.0), fixed(1.0, 0.0, 1e-30, 1e-8), reduction="none"),
             sample(fixed(-1e4, -1.0, -1e-8, 0.0), fixed(0.0, -1e4, -100.0, -1e-8), reduction="sum", log_target=True),
         ),
+        realistic=sample(normal(1024, 1000), constant(probabilities(1024, 1000)), reduction="batchmean"),
     ),
     Row(
         F.hinge_loss,
@@ -328,6 +339,7 @@ ROWS: tuple[Row, ...] = (
             sample(fixed(1.0, -1.0, 2.0), fixed(1.0, -1.0, 0.5), squared=True),
         ),
         extremes=(sample(fixed(-1e10, 1e10, 1e-30), fixed(1.0, 1.0, -1.0)),),
+        realistic=sample(normal(512, 1024), signs(512, 1024)),
     ),
     Row(
         F.hinge_embedding_loss,
@@ -350,5 +362,6 @@ ROWS: tuple[Row, ...] = (
         ),
         kinks=(sample(fixed(1.0, 1.0, 1.0), fixed(1.0, -1.0, 0.0, differentiable=False)),),
         extremes=(sample(fixed(-1e10, 1e10, 1e-30), fixed(-1.0, -1.0, 1.0, differentiable=False)),),
+        realistic=sample(normal(512, 1024), signs(512, 1024)),
     ),
 )

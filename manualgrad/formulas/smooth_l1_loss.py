@@ -44,15 +44,15 @@ class SmoothL1LossFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         needs_x, needs_t, _, _ = ctx.needs_input_grad
         x_shape, t_shape = ctx.shapes
-        slope = _slope(ctx)
-        de = slope * spread(dy, slope.shape, ctx.reduction)
+        clipped = _clipped(ctx)
+        de = clipped * spread(dy / (ctx.beta or 1), clipped.shape, ctx.reduction)
         dx = unbroadcast(de, x_shape) if needs_x else None
         return dx, -unbroadcast(de, t_shape) if needs_t else None, None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor | None, t_t: Tensor | None, _: None, __: None) -> Tensor:
         x_t, t_t = moving(x_t, t_t)
-        return reduce(_slope(ctx) * (x_t - t_t), ctx.reduction)
+        return reduce(_clipped(ctx) * (x_t - t_t), ctx.reduction) / (ctx.beta or 1)
 
     @staticmethod
     def check(x: Tensor, t: Tensor, reduction: str, beta: float) -> None:
@@ -60,12 +60,13 @@ class SmoothL1LossFunction(Formula):
             raise RuntimeError(f"beta must not be negative, got {beta}")
 
 
-def _slope(ctx: Any) -> Tensor:
+def _clipped(ctx: Any) -> Tensor:
+    """b s'(e), or s'(e) itself if b = 0."""
     if not ctx.beta:
         (sign,) = ctx.saved_tensors
         return sign
     x, t = ctx.saved_tensors
-    return ((x - t) / ctx.beta).clamp(-1, 1)
+    return (x - t).clamp(-ctx.beta, ctx.beta)
 
 
 def smooth_l1_loss(
