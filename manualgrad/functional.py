@@ -11,6 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as _F
 
+from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool1d as adaptive_max_pool1d
+from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices
+from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool2d as adaptive_max_pool2d
+from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices
+from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool3d as adaptive_max_pool3d
+from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
 from manualgrad.formulas.arithmetic import add as add
 from manualgrad.formulas.arithmetic import div as div
 from manualgrad.formulas.arithmetic import mul as mul
@@ -30,6 +36,10 @@ from manualgrad.formulas.conv_transpose import conv_transpose1d as conv_transpos
 from manualgrad.formulas.conv_transpose import conv_transpose2d as conv_transpose2d
 from manualgrad.formulas.conv_transpose import conv_transpose3d as conv_transpose3d
 from manualgrad.formulas.cross_entropy import cross_entropy as cross_entropy
+from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d as fractional_max_pool2d
+from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices
+from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
+from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices
 from manualgrad.formulas.half_mse_loss import half_mse_loss as half_mse_loss
 from manualgrad.formulas.hinge_embedding_loss import hinge_embedding_loss as hinge_embedding_loss
 from manualgrad.formulas.hinge_loss import hinge_loss as hinge_loss
@@ -39,6 +49,15 @@ from manualgrad.formulas.l1_loss import l1_loss as l1_loss
 from manualgrad.formulas.linear import linear as linear
 from manualgrad.formulas.log_softmax import log_softmax as log_softmax
 from manualgrad.formulas.logsigmoid import logsigmoid as logsigmoid
+from manualgrad.formulas.max_pool import max_pool1d as max_pool1d
+from manualgrad.formulas.max_pool import max_pool1d_with_indices as max_pool1d_with_indices
+from manualgrad.formulas.max_pool import max_pool2d as max_pool2d
+from manualgrad.formulas.max_pool import max_pool2d_with_indices as max_pool2d_with_indices
+from manualgrad.formulas.max_pool import max_pool3d as max_pool3d
+from manualgrad.formulas.max_pool import max_pool3d_with_indices as max_pool3d_with_indices
+from manualgrad.formulas.max_unpool import max_unpool1d as max_unpool1d
+from manualgrad.formulas.max_unpool import max_unpool2d as max_unpool2d
+from manualgrad.formulas.max_unpool import max_unpool3d as max_unpool3d
 from manualgrad.formulas.mse_loss import mse_loss as mse_loss
 from manualgrad.formulas.nll_loss import nll_loss as nll_loss
 from manualgrad.formulas.pointwise import abs as abs
@@ -109,6 +128,25 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (conv_transpose1d, _F.conv_transpose1d),
     (conv_transpose2d, _F.conv_transpose2d),
     (conv_transpose3d, _F.conv_transpose3d),
+    (max_pool1d, _F.max_pool1d, torch.max_pool1d),
+    (max_pool2d, _F.max_pool2d, torch.max_pool2d),
+    (max_pool3d, _F.max_pool3d, torch.max_pool3d),
+    (max_pool1d_with_indices, _F.max_pool1d_with_indices, torch.max_pool1d_with_indices),
+    (max_pool2d_with_indices, _F.max_pool2d_with_indices),
+    (max_pool3d_with_indices, _F.max_pool3d_with_indices),
+    (adaptive_max_pool1d, _F.adaptive_max_pool1d),
+    (adaptive_max_pool2d, _F.adaptive_max_pool2d),
+    (adaptive_max_pool3d, _F.adaptive_max_pool3d),
+    (adaptive_max_pool1d_with_indices, _F.adaptive_max_pool1d_with_indices, torch.adaptive_max_pool1d),
+    (adaptive_max_pool2d_with_indices, _F.adaptive_max_pool2d_with_indices),
+    (adaptive_max_pool3d_with_indices, _F.adaptive_max_pool3d_with_indices),
+    (fractional_max_pool2d, _F.fractional_max_pool2d),
+    (fractional_max_pool3d, _F.fractional_max_pool3d),
+    (fractional_max_pool2d_with_indices, _F.fractional_max_pool2d_with_indices),
+    (fractional_max_pool3d_with_indices, _F.fractional_max_pool3d_with_indices),
+    (max_unpool1d, _F.max_unpool1d),
+    (max_unpool2d, _F.max_unpool2d),
+    (max_unpool3d, _F.max_unpool3d),
     # attention
     (scaled_dot_product_attention, _F.scaled_dot_product_attention),
     # losses

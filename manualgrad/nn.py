@@ -30,6 +30,9 @@ from torch.nn import parameter as parameter
 from torch.nn import utils as utils
 
 from manualgrad import functional as functional
+from manualgrad.formulas.adaptive_max_pool import AdaptiveMaxPool1d as AdaptiveMaxPool1d
+from manualgrad.formulas.adaptive_max_pool import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+from manualgrad.formulas.adaptive_max_pool import AdaptiveMaxPool3d as AdaptiveMaxPool3d
 from manualgrad.formulas.bilinear import Bilinear as Bilinear
 from manualgrad.formulas.binary_cross_entropy import BCELoss as BCELoss
 from manualgrad.formulas.binary_cross_entropy_with_logits import BCEWithLogitsLoss as BCEWithLogitsLoss
@@ -46,6 +49,8 @@ from manualgrad.formulas.conv_transpose import LazyConvTranspose1d as LazyConvTr
 from manualgrad.formulas.conv_transpose import LazyConvTranspose2d as LazyConvTranspose2d
 from manualgrad.formulas.conv_transpose import LazyConvTranspose3d as LazyConvTranspose3d
 from manualgrad.formulas.cross_entropy import CrossEntropyLoss as CrossEntropyLoss
+from manualgrad.formulas.fractional_max_pool import FractionalMaxPool2d as FractionalMaxPool2d
+from manualgrad.formulas.fractional_max_pool import FractionalMaxPool3d as FractionalMaxPool3d
 from manualgrad.formulas.half_mse_loss import HalfMSELoss as HalfMSELoss
 from manualgrad.formulas.hinge_embedding_loss import HingeEmbeddingLoss as HingeEmbeddingLoss
 from manualgrad.formulas.hinge_loss import HingeLoss as HingeLoss
@@ -55,6 +60,12 @@ from manualgrad.formulas.l1_loss import L1Loss as L1Loss
 from manualgrad.formulas.linear import Linear as Linear
 from manualgrad.formulas.log_softmax import LogSoftmax as LogSoftmax
 from manualgrad.formulas.logsigmoid import LogSigmoid as LogSigmoid
+from manualgrad.formulas.max_pool import MaxPool1d as MaxPool1d
+from manualgrad.formulas.max_pool import MaxPool2d as MaxPool2d
+from manualgrad.formulas.max_pool import MaxPool3d as MaxPool3d
+from manualgrad.formulas.max_unpool import MaxUnpool1d as MaxUnpool1d
+from manualgrad.formulas.max_unpool import MaxUnpool2d as MaxUnpool2d
+from manualgrad.formulas.max_unpool import MaxUnpool3d as MaxUnpool3d
 from manualgrad.formulas.mse_loss import MSELoss as MSELoss
 from manualgrad.formulas.nll_loss import NLLLoss as NLLLoss
 from manualgrad.formulas.relu import ReLU as ReLU
