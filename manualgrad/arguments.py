@@ -61,7 +61,10 @@ class Parser(ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Namespace | None = None, **keywords: Any
     ) -> Namespace:
         self._given = sys.argv[1:] if args is None else list(args)
-        return super().parse_args(self._given, namespace, **keywords)
+        try:
+            return super().parse_args(self._given, namespace, **keywords)
+        except UnicodeDecodeError:
+            raise Mistake(f"{self._files()} is not YAML: it is not even text") from None
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         raise Mistake(self._said_plainly(message)) from None
@@ -109,7 +112,8 @@ class Parser(ArgumentParser):
 def _of_a_value(reason: str) -> str:
     """What jsonargparse says of a value that does not fit, to stand after the setting's name."""
     if found := re.match(r"Expected an? (.*)\. Got value: (.*)", reason, re.DOTALL):
-        return f" takes {_type_in_words(found[1])}, got {found[2]}"
+        choices = _type_in_words(found[1])
+        return f" takes {choices}, got {found[2]}{nearest(found[2], choices.split(' or '))}"
     if found := re.match(r"Not of type \w+: (.*) does not conform to restriction (.*)", reason):
         return f" must be {found[2].replace('v', '')}, got {found[1]}"
     if found := re.match(r"Not of type (\w+): .*: '(.*)'", reason):

@@ -23,17 +23,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from manualgrad.training.config import Data, Optimizer, PositiveInt, Settings, Trainer
-from manualgrad.training.run import Run
+from jsonargparse.typing import PositiveInt
 
-if TYPE_CHECKING:
-    from manualgrad.training import Learner, Table
+from manualgrad import training
 
 
 @dataclass
-class Config(Settings):
+class Config(training.Settings):
     """The network 10-hidden-1 and its training.
 
     Args:
@@ -41,20 +38,21 @@ class Config(Settings):
     """
 
     hidden: PositiveInt = 64
-    data: Data = field(default_factory=lambda: Data(batch_size=32))
-    optimizer: Optimizer = field(default_factory=lambda: Optimizer("AdamW", lr=0.001, weight_decay=1.0))
-    trainer: Trainer = field(default_factory=lambda: Trainer(max_epochs=60))
+    data: training.Data = field(default_factory=lambda: training.Data(batch_size=32))
+    optimizer: training.Optimizer = field(
+        default_factory=lambda: training.Optimizer("AdamW", lr=0.001, weight_decay=1.0)
+    )
+    trainer: training.Trainer = field(default_factory=lambda: training.Trainer(max_epochs=60))
 
 
-def build(config: Config) -> tuple[Learner, Table]:
+def build(config: Config) -> tuple[training.Learner, training.Table]:
     """The network with its loss and optimizer, and the data."""
     from manualgrad import nn
-    from manualgrad.training import Diabetes, Regressor
 
-    data = Diabetes(**vars(config.data), seed=config.seed)
+    data = training.Diabetes(**vars(config.data), seed=config.seed)
     data.setup()
     network = nn.Sequential(nn.Linear(len(data.columns), config.hidden), nn.ReLU(), nn.Linear(config.hidden, 1))
-    learner = Regressor(
+    learner = training.Regressor(
         network,
         nn.MSELoss(),
         config.optimizer.build,
@@ -66,11 +64,9 @@ def build(config: Config) -> tuple[Learner, Table]:
     return learner, data
 
 
-def run(config: Config, run: Run) -> dict[str, float]:
+def run(config: Config, run: training.Run) -> dict[str, float]:
     """Train, test, and return the test metrics."""
-    from manualgrad.training import fit
-
-    return fit(*build(config), config.trainer, run)
+    return training.fit(*build(config), config.trainer, run)
 
 
 if __name__ == "__main__":

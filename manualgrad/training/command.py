@@ -21,10 +21,10 @@ from types import ModuleType
 from typing import Any
 
 from jsonargparse import Namespace
+from jsonargparse.typing import PositiveInt
 
 import manualgrad
 from manualgrad.arguments import Mistake, Parser, nearest
-from manualgrad.training.config import PositiveInt
 from manualgrad.training.run import Run
 
 FAILED = 1
@@ -89,6 +89,8 @@ def load_recipe(name: str) -> ModuleType:
     """The recipe of this name, or in this file, imported."""
     known = recipes()
     path = Path(name) if name.endswith(".py") else known.get(name)
+    if name.startswith("-"):
+        raise Mistake(f"the recipe comes first, then {name} ({', '.join(known)})")
     if path is None:
         raise Mistake(f"there is no recipe {name}{nearest(name, known)} ({', '.join(known)})")
     if not path.is_file():

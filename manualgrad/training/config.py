@@ -8,19 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from torch.optim import Optimizer as TorchOptimizer
-    from torch.optim.lr_scheduler import LRScheduler
-
-    PositiveInt: TypeAlias = int
-    NonNegativeInt: TypeAlias = int
-    PositiveFloat: TypeAlias = float
-    NonNegativeFloat: TypeAlias = float
-    OpenUnitInterval: TypeAlias = float
-else:
-    from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, OpenUnitInterval, PositiveFloat, PositiveInt
+# Not torch's types, even `if TYPE_CHECKING`: jsonargparse runs such a block to find the types of the settings.
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, OpenUnitInterval, PositiveFloat, PositiveInt
 
 HAVE_MOMENTUM = ("SGD", "RMSprop")
 
@@ -68,7 +59,7 @@ class Optimizer:
         if self.momentum and self.name not in HAVE_MOMENTUM:
             raise ValueError(f"optimizer.momentum: {self.name} has none, only {' and '.join(HAVE_MOMENTUM)} have")
 
-    def build(self, parameters: Iterable[Any]) -> TorchOptimizer:
+    def build(self, parameters: Iterable[Any]) -> Any:
         """The optimizer of `parameters`."""
         import torch
 
@@ -76,7 +67,7 @@ class Optimizer:
         kind = getattr(torch.optim, self.name)
         return kind(parameters, lr=self.lr, weight_decay=self.weight_decay, **momentum)
 
-    def scheduler(self, epochs: int) -> Callable[[TorchOptimizer], LRScheduler] | None:
+    def scheduler(self, epochs: int) -> Callable[[Any], Any] | None:
         """What makes the scheduler of a run of `epochs` epochs from its optimizer; None if the rate stays."""
         if self.schedule == "constant":
             return None

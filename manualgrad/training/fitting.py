@@ -142,6 +142,7 @@ class Report(Callback):
 
     def on_train_end(self, trainer: Any, learner: Any) -> None:
         self._add_row(trainer)
+        self._take_bar_away()
 
     def _add_row(self, trainer: lightning.Trainer) -> None:
         epoch = trainer.current_epoch
@@ -161,9 +162,10 @@ class Report(Callback):
                 writer.writeheader()
             writer.writerow(self.rows[-1])
 
-    def teardown(self, *_: Any) -> None:
+    def on_exception(self, *_: Any) -> None:
+        self._take_bar_away()
+
+    def _take_bar_away(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
-
-    on_exception = teardown
