@@ -42,8 +42,8 @@ class Formula(torch.autograd.Function):
     - `torch.compile(fullgraph=True)` and `torch.compile(torch.func.grad(f))` keep our backward, and `vmap` works;
     - bfloat16 and float16: `backward` and `jvp` see float32 (`opmath = True`), as torch's own kernels do inside,
       unless the formula is made of matrix products, which accumulate in float32 by themselves (`opmath = False`);
-    - autocast: `autocast = "lower"` runs in the autocast dtype, `"float32"` in float32, `"float32 on cuda"` likewise
-      on CUDA only, `"promote"` in the widest dtype among the arguments; None leaves the arguments alone;
+    - autocast: `autocast = "lower"` runs in the autocast dtype, `"float32"` in float32, `"promote"` in the widest dtype
+      among the arguments; with `" on cuda"` after it, on CUDA only; None leaves the arguments alone;
     - `saves_output_only`: backward needs nothing but the output, so that `inplace=True` may write it over the input;
     - errors name the formula, its arguments and their shapes; `check`, where a formula has one, is asked first.
     """
@@ -94,8 +94,8 @@ class Pointwise(Formula):
     """A formula that treats every element by itself: `forward` and one rule, `slope`, which multiplies by f'(x).
 
     The Jacobian is diagonal, hence its own transpose, and one slope serves the gradients that go back and the tangents
-    that go forward. `slope(d, saved, *rest)` gets the gradient or tangent, what `saves` names (the "input", the "output"
-    or "nothing", when it gets no `saved`), and the arguments after x, which are numbers.
+    that go forward. `slope(d, saved, *rest)` gets the gradient or tangent, what `saves` names (the "input" or the
+    "output"; with "nothing" there is no `saved`), and the arguments after x, which are numbers.
 
     Write slopes in arithmetic: on a CPU `torch.where` and products with a boolean mask cost ten times a multiplication,
     and `torch.sign`, `torch.clamp` and `F.threshold` make the same mask in floating point.
@@ -159,13 +159,13 @@ def call_in_place(formula: type[Formula], x: Tensor, *args: Any) -> Tensor:
     that leave autocast alone.
     """
     if torch.compiler.is_compiling() or (_transforms_active is not None and _transforms_active()):
-        return x.copy_(call(formula, call(CloneFunction, x), *args))
+        return x.copy_(call(formula, call(CloneFunction, x, torch.preserve_format), *args))
     if active.tape is not None:
         return active.tape.run_in_place(formula, (x, *args))
     if not (torch.is_grad_enabled() and x.requires_grad):
         return x.copy_(call(formula, x, *args))
     if not formula.saves_output_only:
-        return x.copy_(call(formula, call(CloneFunction, x), *args))
+        return x.copy_(call(formula, call(CloneFunction, x, torch.preserve_format), *args))
     if x.is_leaf or x._is_view():
         return x.copy_(call(formula, x, *args))  # refuses a leaf before it is changed
     return _overwriting(formula).fast_apply(x, *args)
@@ -186,8 +186,13 @@ def _overwriting(formula: type[Formula]) -> type[Formula]:
         return x_t.copy_(formula.jvp(ctx, x_t, *rest))  # the tangent of a tensor changed in place is changed in place
 
     rules = {"forward": forward, "setup_context": setup_context, "backward": formula.backward, "jvp": jvp}
-    members = {name: staticmethod(rule) for name, rule in rules.items()}
+    members: dict[str, Any] = {name: staticmethod(rule) for name, rule in rules.items()}
     return type(formula.__name__, (Formula,), {"__doc__": formula.__doc__, "opmath": False, **members})
+
+
+def values_are_visible() -> bool:
+    """Whether a public function may look at its tensors' values: nothing is traced, no transform is active."""
+    return not (torch.compiler.is_compiling() or (_transforms_active is not None and _transforms_active()))
 
 
 def save(ctx: Any, *tensors: Tensor | None) -> None:
@@ -234,7 +239,7 @@ def reduce(loss: Tensor, reduction: str) -> Tensor:
 
 
 def moving(*tangents: Tensor | None) -> tuple[Any, ...]:
-    """The tangents of a jvp, with 0 for None: an input that does not move."""
+    """Tangents with 0 for None, an input that does not move; or upstream gradients, where several outputs have one."""
     return tuple(0 if t is None else t for t in tangents)
 
 
@@ -337,43 +342,42 @@ class CastFunction(Formula):
 
 
 class CloneFunction(Formula):
-    r"""Copy.
+    r"""Copy, laid out in memory as asked.
 
         forward    y  = x
         backward   dx = dy
         tangent    y' = x'
 
-    Saves nothing.
+    It lives here because `call_in_place` needs it. Saves nothing.
     """
 
     opmath = False
 
     @staticmethod
-    def forward(x: Tensor) -> Tensor:
-        return x.clone()
+    def forward(x: Tensor, memory_format: torch.memory_format) -> Tensor:
+        return x.clone(memory_format=memory_format)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         """Nothing is needed again."""
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> Tensor:
-        return dy
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        return dy, None
 
     @staticmethod
-    def jvp(ctx: Any, x_t: Tensor) -> Tensor:
+    def jvp(ctx: Any, x_t: Tensor, _: None) -> Tensor:
         return x_t.clone()
 
 
 def _cast_for_autocast(policy: str | None, args: tuple[Any, ...]) -> tuple[Any, ...]:
     device = next((a.device.type for a in args if isinstance(a, Tensor)), "cpu")
-    skipped = policy is None or (policy == "float32 on cuda" and device != "cuda")
-    if skipped or not torch.is_autocast_enabled(device):
+    if policy is None or not torch.is_autocast_enabled(device) or (policy.endswith(" on cuda") and device != "cuda"):
         return args
     floating = [a.dtype for a in args if isinstance(a, Tensor) and a.is_floating_point()]
-    if policy == "lower":
+    if policy.startswith("lower"):
         dtype = torch.get_autocast_dtype(device)
-    elif policy == "promote":
+    elif policy.startswith("promote"):
         dtype = functools.reduce(torch.promote_types, floating) if floating else torch.float32
     else:
         dtype = torch.float32

@@ -43,6 +43,7 @@ def _outputs(result: Any) -> list[Tensor]:
 
 def _call(function: Function, arguments: Arguments) -> list[Tensor]:
     args, keywords = arguments
+    torch.manual_seed(0)  # formulas of chance draw what their twins draw
     with warnings.catch_warnings():  # the twin's warnings about broadcasting are ours too, and tested elsewhere
         warnings.simplefilter("ignore")
         return _outputs(function(*args, **keywords))
@@ -116,7 +117,7 @@ def _reaches(node: Any, formula: type[Formula]) -> bool:
         seen.add(n)
         forward_class = getattr(n, "_forward_cls", None)
         assert forward_class is not None or "AccumulateGrad" in type(n).__name__, f"{type(n).__name__} is torch's own"
-        found |= forward_class is formula
+        found |= forward_class is not None and issubclass(forward_class, formula)
         queue += [parent for parent, _ in n.next_functions]
     return found
 
@@ -126,9 +127,10 @@ def equal_to_torch(row: Row) -> None:
     for what, s in _each(row.samples, row):
         arguments = s.draw(seed=row.seed)
         y, dx = _gradients(row.function, arguments)
-        y_torch, dx_torch = _gradients(row.twin, arguments)
-        for a, b in zip(y, y_torch, strict=True):
+        y_torch, dx_torch = _gradients(row.truth, arguments)
+        for a, b, c in zip(y, y_torch, _call(row.twin, arguments), strict=True):
             _same(a, b, f"{what}, value")
+            _same(a, c, f"{what}, value")
             assert a.requires_grad == b.requires_grad, f"{what}: requires_grad {a.requires_grad} for {b.requires_grad}"
         for k, (g, g_torch) in enumerate(zip(dx, dx_torch, strict=True)):
             _same(g, g_torch, f"{what}, gradient {k}")
@@ -144,7 +146,7 @@ def subsets(row: Row) -> None:
                 leaf.requires_grad_(k == alone)
             _same(
                 _gradients(row.function, arguments)[1][0],
-                _gradients(row.twin, arguments)[1][0],
+                _gradients(row.truth, arguments)[1][0],
                 f"{what}, only {alone}",
             )
 
@@ -152,7 +154,7 @@ def subsets(row: Row) -> None:
 def double_backward(row: Row) -> None:
     """The gradient of the gradient, with respect to the inputs and to the upstream gradient, in float64."""
     for what, s in _each(row.samples, row):
-        results = [_second(f, s.draw(seed=row.seed)) for f in (row.function, row.twin)]
+        results = [_second(f, s.draw(seed=row.seed)) for f in (row.function, row.truth)]
         for k, (a, b) in enumerate(zip(*results, strict=True)):
             _same(a, b, f"{what}, second derivative {k}", rtol=1e-9, atol=1e-11)
 
@@ -179,9 +181,11 @@ def gradcheck(row: Row) -> None:
             return tuple(_call(row.function, _with_leaves(arguments, leaves)))
 
         leaves = _leaves((args, keywords))
-        torch.autograd.gradcheck(
-            f, leaves, check_forward_ad=True, check_batched_grad=True, check_batched_forward_grad=True
-        )
+        is_view = any(o._is_view() for o in f(*leaves))  # the old vmap of gradcheck knows no tangents of views
+        if not row.surrogate:  # whose gradient is not that of its values
+            torch.autograd.gradcheck(
+                f, leaves, check_forward_ad=True, check_batched_grad=True, check_batched_forward_grad=not is_view
+            )
         torch.autograd.gradgradcheck(f, leaves, check_fwd_over_rev=_is_smooth(row, s)), what
 
 
@@ -238,7 +242,7 @@ def transforms(row: Row) -> None:
         with warnings.catch_warnings():  # torch warns of kernels that it batches slowly
             warnings.filterwarnings("ignore", "There is a performance drop")
             result = torch.utils._pytree.tree_leaves(transform(view(row.function))(*values))
-            expected = torch.utils._pytree.tree_leaves(transform(view(row.twin))(*values))
+            expected = torch.utils._pytree.tree_leaves(transform(view(row.truth))(*values))
         for a, b in zip(result, expected, strict=True):
             _same(a, b, f"{row.name}, {name}", rtol=1e-9, atol=1e-11)
 
@@ -272,8 +276,7 @@ def low_precision(row: Row) -> None:
     """bfloat16 and float16: the error against float64, values and gradients, is at most 1.5 times torch's."""
     for dtype in sorted(HALF, key=str):
         for what, s in _each(row.samples[:2], row):
-            errors = [torch.zeros(2, dtype=torch.float64) for _ in range(2)]
-            scales = torch.zeros(2, dtype=torch.float64)
+            errors, scales = [[0.0, 0.0], [0.0, 0.0]], [0.0, 0.0]  # sums of squares: torch's and ours; values, gradients
             for seed in range(20):
                 try:
                     rounded = [_in_dtype(f, s, dtype, row.seed + seed) for f in (row.twin, row.function)]
@@ -281,16 +284,17 @@ def low_precision(row: Row) -> None:
                     if "not implemented for" in str(error):  # torch has no kernel for this dtype: nothing to compare
                         break
                     raise
-                truth = _in_dtype(row.twin, s, dtype, row.seed + seed, exact=True)
+                truth = _in_dtype(row.truth, s, dtype, row.seed + seed, exact=True)
                 for k in range(2):
-                    scales[k] += sum(t.square().sum() for t in truth[k])
+                    scales[k] += sum(float(t.square().sum()) for t in truth[k])
                     for total, result in zip(errors, rounded, strict=True):
                         pairs = zip(result[k], truth[k], strict=True)
-                        total[k] += sum((r.double() - t).square().sum() for r, t in pairs)
-            floor = (torch.finfo(dtype).eps / 8) ** 2 * scales
+                        total[k] += sum(float((r.double() - t).square().sum()) for r, t in pairs)
+                if seed >= 4 and all(mine <= torchs for torchs, mine in zip(*errors, strict=True)):
+                    break  # no worse than torch so far: only a formula that is needs the other draws
             for k, part in enumerate(("values", "gradients")):
-                torchs, mine = (math.sqrt(float(e[k])) for e in errors)
-                limit = 1.5 * torchs + math.sqrt(float(floor[k]))
+                torchs, mine = (math.sqrt(e[k]) for e in errors)
+                limit = 1.5 * torchs + torch.finfo(dtype).eps / 8 * math.sqrt(scales[k])
                 assert mine <= limit, f"{what}, {dtype}: error of the {part} {mine:.3g}, torch's {torchs:.3g}"
 
 
@@ -313,7 +317,7 @@ def extremes(row: Row) -> None:
     """Large and small arguments: equal to torch, so finite wherever torch is, in float64 and float32."""
     for dtype in (torch.float64, torch.float32):
         for what, s in _each(row.extremes, row):
-            results = [_gradients(f, s.draw(dtype, row.seed)) for f in (row.function, row.twin)]
+            results = [_gradients(f, s.draw(dtype, row.seed)) for f in (row.function, row.truth)]
             for a, b in zip((*results[0][0], *results[0][1]), (*results[1][0], *results[1][1]), strict=True):
                 assert (a is None) == (b is None), f"{what}: {a} for {b}"
                 if a is not None and b is not None:
@@ -326,7 +330,7 @@ def kinks(row: Row) -> None:
     """Where the derivative does not exist, our convention is torch's."""
     for what, s in _each(row.kinks, row):
         arguments = s.draw(seed=row.seed)
-        for a, b in zip(_gradients(row.function, arguments)[1], _gradients(row.twin, arguments)[1], strict=True):
+        for a, b in zip(_gradients(row.function, arguments)[1], _gradients(row.truth, arguments)[1], strict=True):
             _same(a, b, f"{what}, at a kink")
 
 
@@ -452,9 +456,10 @@ def module(row: Row) -> None:
             wanted = [*(x for x in leaves if x.requires_grad), *m.parameters()]
             dxs = torch.autograd.grad(outputs, wanted, _random_like(outputs, 1), allow_unused=True)
             results.append([*outputs, *dxs])
+        tolerance = 1e-11 if row.reference is None else 1e-6  # with a reference, torch's own derivative may be inexact
         for other in results[1:]:
             for a, b in zip(results[0], other, strict=True):
-                _same(a, b, what)
+                _same(a, b, what, rtol=tolerance)
         assert _reaches(results[0][0].grad_fn, row.formula), f"{what}: computed by torch"
 
 

@@ -1,0 +1,291 @@
+r"""Indexing: x[index] and x[index] = v for every index that torch takes; select, narrow, index_select, gather.
+
+    forward    y  = x[index]
+    backward   dx = 0, and dx[index] += dy       an element that was picked twice receives both gradients
+    tangent    y' = x'[index]
+
+Shapes: x (*) any shape, y as the index says. Saves index tensors only.
+Source: the transpose of a matrix of zeros and ones, one in each row.
+"""
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manualgrad.formula import Formula, call, save, unbroadcast
+
+
+class GetitemFunction(Formula):
+    r"""Elements picked by an index.
+
+        forward    y  = x[index]
+        backward   dx = 0, and dx[index] += dy
+        tangent    y' = x'[index]
+
+    The index is a tuple of whole numbers, slices, None, Ellipsis, lists, and index tensors. Saves the tensors.
+    """
+
+    opmath = False
+
+    @staticmethod
+    def forward(x: Tensor, index: tuple[Any, ...], *tensors: Tensor) -> Tensor:
+        return x[_filled(index, tensors)]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, ctx.index, *tensors = inputs
+        save(ctx, *tensors)
+        ctx.shape = x.shape
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        index = _filled(ctx.index, ctx.saved_tensors)
+        dx = dy.new_zeros(ctx.shape)
+        if _picks_once(index):
+            dx[index] = dy
+        else:  # the index picks from the numbers of the elements too, and tells where each gradient goes
+            numbers = torch.arange(ctx.shape.numel(), device=dy.device).reshape(ctx.shape)[index]
+            dx = dx.flatten().index_add(0, numbers.flatten(), dy.flatten()).reshape(ctx.shape)
+        return dx, None, *(None for _ in ctx.saved_tensors)
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
+        return x_t[_filled(ctx.index, ctx.saved_tensors)]
+
+
+class SetitemFunction(Formula):
+    r"""A copy with some elements replaced, as x[index] = v leaves x.
+
+        forward    y  = x, but y[index] = v
+        backward   dx = dy, but dx[index] = 0;  dv = dy[index]
+        tangent    y' = x', but y'[index] = v'
+
+    Shapes: v is a number or broadcasts to x[index], and receives the sum over its copies. An index that names an
+    element twice leaves it open which value stays, and gives the gradient to each, as torch does. Saves index tensors.
+    """
+
+    opmath = False
+
+    @staticmethod
+    def forward(x: Tensor, value: Any, index: tuple[Any, ...], *tensors: Tensor) -> Tensor:
+        return _replaced(x, _filled(index, tensors), value)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _, value, ctx.index, *tensors = inputs
+        save(ctx, *tensors)
+        ctx.value_shape = value.shape if isinstance(value, Tensor) else None
+        ctx.shape, ctx.dtype = output.shape, output.dtype
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        index = _filled(ctx.index, ctx.saved_tensors)
+        needs_x, needs_value, *_ = ctx.needs_input_grad
+        dx = _replaced(dy, index, 0) if needs_x else None
+        dvalue = None
+        if needs_value:
+            picked = dy[index]
+            leading = max(len(ctx.value_shape) - picked.dim(), 0)  # v may have ones in front that x[index] has not
+            dvalue = unbroadcast(picked, ctx.value_shape[leading:]).reshape(ctx.value_shape)
+        return dx, dvalue, None, *(None for _ in ctx.saved_tensors)
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Tensor | None, value_t: Tensor | None, *_: None) -> Tensor:
+        if x_t is None:
+            x_t = value_t.new_zeros(ctx.shape, dtype=ctx.dtype)  # type: ignore[union-attr]
+        return _replaced(x_t, _filled(ctx.index, ctx.saved_tensors), 0 if value_t is None else value_t)
+
+
+class IndexSelectFunction(Formula):
+    r"""Rows picked by number, along any dimension.
+
+        forward    y_j  = x_i(j)
+        backward   dx_i = sum of dy_j where i(j) = i
+        tangent    y'_j = x'_i(j)
+
+    Shapes: index (m), y as x with size m at `dim`. Saves the index.
+    """
+
+    opmath = False
+
+    @staticmethod
+    def forward(x: Tensor, dim: int, index: Tensor) -> Tensor:
+        return x.index_select(dim, index)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int, Tensor], output: Tensor) -> None:
+        x, ctx.dim, index = inputs
+        save(ctx, index)
+        ctx.shape = x.shape
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
+        (index,) = ctx.saved_tensors
+        return dy.new_zeros(ctx.shape).index_add(ctx.dim, index, dy), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
+        (index,) = ctx.saved_tensors
+        return x_t.index_select(ctx.dim, index)
+
+
+class GatherFunction(Formula):
+    r"""Elements picked by number along one dimension, for each place its own.
+
+        forward    y_jk  = x_i(j,k)k
+        backward   dx_ik = sum of dy_jk where i(j,k) = i
+        tangent    y'_jk = x'_i(j,k)k
+
+    Shapes: y as the index, no larger than x but at `dim`. Saves the index.
+    """
+
+    opmath = False
+
+    @staticmethod
+    def forward(x: Tensor, dim: int, index: Tensor) -> Tensor:
+        return x.gather(dim, index)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int, Tensor], output: Tensor) -> None:
+        x, ctx.dim, index = inputs
+        save(ctx, index)
+        ctx.shape = x.shape
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
+        (index,) = ctx.saved_tensors
+        return dy.new_zeros(ctx.shape).scatter_add(ctx.dim, index, dy), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
+        (index,) = ctx.saved_tensors
+        return x_t.gather(ctx.dim, index)
+
+
+_TENSOR = "tensor"  # stands in an index for an index tensor, which is an argument of its own, as autograd and vmap need
+
+
+def _emptied(index: Any) -> tuple[tuple[Any, ...], list[Tensor]]:
+    """`index` as a tuple with its tensors taken out, and the tensors."""
+    entries = index if isinstance(index, tuple) else (index,)
+    tensors = [entry for entry in entries if isinstance(entry, Tensor)]
+    return tuple(_TENSOR if isinstance(entry, Tensor) else entry for entry in entries), tensors
+
+
+def _filled(index: tuple[Any, ...], tensors: Sequence[Tensor]) -> tuple[Any, ...]:
+    """The inverse of `_emptied`."""
+    rest = iter(tensors)
+    return tuple(next(rest) if isinstance(entry, str) else entry for entry in index)
+
+
+def _picks_once(index: tuple[Any, ...]) -> bool:
+    """Whether `index` is made of whole numbers, slices, None and Ellipsis, and so picks no element twice."""
+    plain = (int, slice, type(None), type(...))
+    return all(isinstance(entry, plain) and not isinstance(entry, bool) for entry in index)
+
+
+def _replaced(x: Tensor, index: tuple[Any, ...], value: Any) -> Tensor:
+    """A copy of `x` with `value` at `index`. The copy must have the batch that vmap gave to `value`, hence the zero."""
+    y = x - value.new_zeros((), dtype=x.dtype) if isinstance(value, Tensor) and x.is_floating_point() else x.clone()
+    y[index] = value
+    return y
+
+
+def getitem(input: Tensor, index: Any) -> Tensor:
+    """`input[index]`, for every index that torch takes. Same values and gradients as torch's.
+
+    >>> import torch
+    >>> x = torch.zeros(4, requires_grad=True)
+    >>> getitem(x, torch.tensor([0, 2, 2])).sum().backward()
+    >>> x.grad
+    tensor([1., 0., 2., 0.])
+    """
+    entries, tensors = _emptied(index)
+    return call(GetitemFunction, input, entries, *tensors)
+
+
+def setitem(input: Tensor, index: Any, value: Tensor | float) -> Tensor:
+    """A copy of `input` in which `copy[index] = value` was said. Same values and gradients as torch's.
+
+    >>> import torch
+    >>> v = torch.tensor(5.0, requires_grad=True)
+    >>> y = setitem(torch.zeros(3), slice(1, None), v)
+    >>> y.sum().backward()
+    >>> y.detach(), v.grad
+    (tensor([0., 5., 5.]), tensor(2.))
+    """
+    entries, tensors = _emptied(index)
+    return call(SetitemFunction, input, value, entries, *tensors)
+
+
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """The slice number `index` of dimension `dim`, which the result lacks. Same as `torch.select`.
+
+    >>> import torch
+    >>> select(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 1, 0)
+    tensor([1., 3.])
+    """
+    return call(GetitemFunction, input, (*_before(input, dim), operator.index(index)))
+
+
+def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """`length` slices of dimension `dim`, from number `start` on. Same as `torch.narrow`.
+
+    Raises IndexError where there is no such dimension or start, RuntimeError where there are not as many slices.
+
+    >>> import torch
+    >>> narrow(torch.arange(5.0), 0, 1, 3)
+    tensor([1., 2., 3.])
+    """
+    before = _before(input, dim)
+    size = input.shape[dim]
+    start = operator.index(start)
+    if not -size <= start <= size:
+        raise IndexError(
+            f"narrow: start must be between {-size} and {size} for shape {tuple(input.shape)}, got {start}"
+        )
+    start += size if start < 0 else 0
+    if length < 0 or start + length > size:
+        raise RuntimeError(
+            f"narrow: length {length} from {start} on does not fit the size {size} of dimension {dim} "
+            f"of shape {tuple(input.shape)}"
+        )
+    return call(GetitemFunction, input, (*before, slice(start, start + length)))
+
+
+def _before(input: Tensor, dim: int) -> tuple[slice, ...]:
+    """The index that leaves the dimensions before `dim` alone."""
+    if not -input.dim() <= dim < input.dim():
+        raise IndexError(f"dim {dim} is out of range for a tensor of shape {tuple(input.shape)}")
+    return (slice(None),) * (dim % input.dim())
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices of dimension `dim` whose numbers are in `index`. Same values and gradients as `torch.index_select`.
+
+    >>> import torch
+    >>> x = torch.zeros(3, requires_grad=True)
+    >>> index_select(x, 0, torch.tensor([2, 0, 2])).sum().backward()
+    >>> x.grad
+    tensor([1., 0., 2.])
+    """
+    return call(IndexSelectFunction, input, dim, index)
+
+
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """For each place of `index`, the element of that number along `dim`. Same values and gradients as `torch.gather`.
+
+    The gradient is dense: `sparse_grad=True` is refused with ValueError.
+
+    >>> import torch
+    >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> gather(x, 1, torch.tensor([[1], [0]]))
+    tensor([[2.],
+            [3.]])
+    """
+    if sparse_grad:
+        raise ValueError("gather: sparse_grad=True is not supported; the gradient is dense")
+    return call(GatherFunction, input, dim, index)
