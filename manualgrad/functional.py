@@ -20,6 +20,9 @@ from manualgrad.compositions.recurrent import rnn_relu as rnn_relu
 from manualgrad.compositions.recurrent import rnn_relu_cell as rnn_relu_cell
 from manualgrad.compositions.recurrent import rnn_tanh as rnn_tanh
 from manualgrad.compositions.recurrent import rnn_tanh_cell as rnn_tanh_cell
+from manualgrad.formulas.adaptive_avg_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
+from manualgrad.formulas.adaptive_avg_pool import adaptive_avg_pool2d as adaptive_avg_pool2d
+from manualgrad.formulas.adaptive_avg_pool import adaptive_avg_pool3d as adaptive_avg_pool3d
 from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool1d as adaptive_max_pool1d
 from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices
 from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool2d as adaptive_max_pool2d
@@ -33,6 +36,9 @@ from manualgrad.formulas.arithmetic import neg as neg
 from manualgrad.formulas.arithmetic import pow as pow
 from manualgrad.formulas.arithmetic import sub as sub
 from manualgrad.formulas.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from manualgrad.formulas.avg_pool import avg_pool1d as avg_pool1d
+from manualgrad.formulas.avg_pool import avg_pool2d as avg_pool2d
+from manualgrad.formulas.avg_pool import avg_pool3d as avg_pool3d
 from manualgrad.formulas.bilinear import bilinear as bilinear
 from manualgrad.formulas.binary_cross_entropy import binary_cross_entropy as binary_cross_entropy
 from manualgrad.formulas.binary_cross_entropy_with_logits import (
@@ -65,10 +71,12 @@ from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d as fra
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
 )
+from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices
 from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
 )
+from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices
 from manualgrad.formulas.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
 from manualgrad.formulas.gelu import gelu as gelu
 from manualgrad.formulas.glu import glu as glu
@@ -99,6 +107,9 @@ from manualgrad.formulas.leaky_relu import leaky_relu_ as leaky_relu_
 from manualgrad.formulas.linear import linear as linear
 from manualgrad.formulas.log_softmax import log_softmax as log_softmax
 from manualgrad.formulas.logsigmoid import logsigmoid as logsigmoid
+from manualgrad.formulas.lp_pool import lp_pool1d as lp_pool1d
+from manualgrad.formulas.lp_pool import lp_pool2d as lp_pool2d
+from manualgrad.formulas.lp_pool import lp_pool3d as lp_pool3d
 from manualgrad.formulas.margin_ranking_loss import margin_ranking_loss as margin_ranking_loss
 from manualgrad.formulas.matmul import addmm as addmm
 from manualgrad.formulas.matmul import baddbmm as baddbmm
@@ -340,6 +351,15 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (max_unpool1d, _F.max_unpool1d),
     (max_unpool2d, _F.max_unpool2d),
     (max_unpool3d, _F.max_unpool3d),
+    (avg_pool1d, _F.avg_pool1d),
+    (avg_pool2d, _F.avg_pool2d),
+    (avg_pool3d, _F.avg_pool3d),
+    (adaptive_avg_pool1d, _F.adaptive_avg_pool1d),
+    (adaptive_avg_pool2d, _F.adaptive_avg_pool2d),
+    (adaptive_avg_pool3d, _F.adaptive_avg_pool3d),
+    (lp_pool1d, _F.lp_pool1d),
+    (lp_pool2d, _F.lp_pool2d),
+    (lp_pool3d, _F.lp_pool3d),
     # attention
     (scaled_dot_product_attention, _F.scaled_dot_product_attention),
     (multi_head_attention_forward, _F.multi_head_attention_forward),

@@ -30,9 +30,15 @@ from torch.nn import parameter as parameter
 from torch.nn import utils as utils
 
 from manualgrad import functional as functional
+from manualgrad.formulas.adaptive_avg_pool import AdaptiveAvgPool1d as AdaptiveAvgPool1d
+from manualgrad.formulas.adaptive_avg_pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from manualgrad.formulas.adaptive_avg_pool import AdaptiveAvgPool3d as AdaptiveAvgPool3d
 from manualgrad.formulas.adaptive_max_pool import AdaptiveMaxPool1d as AdaptiveMaxPool1d
 from manualgrad.formulas.adaptive_max_pool import AdaptiveMaxPool2d as AdaptiveMaxPool2d
 from manualgrad.formulas.adaptive_max_pool import AdaptiveMaxPool3d as AdaptiveMaxPool3d
+from manualgrad.formulas.avg_pool import AvgPool1d as AvgPool1d
+from manualgrad.formulas.avg_pool import AvgPool2d as AvgPool2d
+from manualgrad.formulas.avg_pool import AvgPool3d as AvgPool3d
 from manualgrad.formulas.bilinear import Bilinear as Bilinear
 from manualgrad.formulas.binary_cross_entropy import BCELoss as BCELoss
 from manualgrad.formulas.binary_cross_entropy_with_logits import BCEWithLogitsLoss as BCEWithLogitsLoss
@@ -60,6 +66,9 @@ from manualgrad.formulas.l1_loss import L1Loss as L1Loss
 from manualgrad.formulas.linear import Linear as Linear
 from manualgrad.formulas.log_softmax import LogSoftmax as LogSoftmax
 from manualgrad.formulas.logsigmoid import LogSigmoid as LogSigmoid
+from manualgrad.formulas.lp_pool import LPPool1d as LPPool1d
+from manualgrad.formulas.lp_pool import LPPool2d as LPPool2d
+from manualgrad.formulas.lp_pool import LPPool3d as LPPool3d
 from manualgrad.formulas.max_pool import MaxPool1d as MaxPool1d
 from manualgrad.formulas.max_pool import MaxPool2d as MaxPool2d
 from manualgrad.formulas.max_pool import MaxPool3d as MaxPool3d

@@ -7,9 +7,12 @@ import torch
 
 from manualgrad import functional as F
 from manualgrad import nn
-from manualgrad.catalogue.row import Draw, Row, constant, drop, normal, sample, uniform
+from manualgrad.catalogue.row import Draw, Row, constant, drop, fixed, normal, sample, uniform
+from manualgrad.formulas.adaptive_avg_pool import AdaptiveAvgPoolFunction
 from manualgrad.formulas.adaptive_max_pool import AdaptiveMaxPoolFunction
+from manualgrad.formulas.avg_pool import AvgPoolFunction
 from manualgrad.formulas.fractional_max_pool import FractionalMaxPoolFunction
+from manualgrad.formulas.lp_pool import LpPoolFunction
 from manualgrad.formulas.max_pool import MaxPoolFunction
 from manualgrad.formulas.max_unpool import MaxUnpoolFunction
 
@@ -177,7 +180,7 @@ ROWS = (
             drop(nn.FractionalMaxPool2d, 2, 3, _random_samples=torch.full((1, 2, 2), 0.3), on=(distinct(2, 6, 7),)),
             drop(nn.FractionalMaxPool2d, (2, 3), output_ratio=0.5, return_indices=True, on=(distinct(2, 2, 6, 7),)),
         ),
-        realistic=sample(normal(16, 64, 32, 32), 2, output_ratio=0.7, _random_samples=_fractions(16, 64, 2)),
+        realistic=sample(normal(16, 64, 32, 32), 2, output_ratio=(0.7, 0.7), _random_samples=_fractions(16, 64, 2)),
     ),
     Row(
         F.fractional_max_pool3d,
@@ -259,5 +262,149 @@ ROWS = (
             ),
         ),
         realistic=sample(normal(4, 16, 8, 8, 8), places(3, 4, 16, 8, 8, 8, below=4096), 2),
+    ),
+    Row(
+        F.avg_pool1d,
+        torch.nn.functional.avg_pool1d,
+        AvgPoolFunction,
+        samples=(
+            sample(normal(2, 3, 7), 3, 2, padding=1),
+            sample(normal(2, 3, 8), (3,), (2,), (1,), True, False),
+            sample(normal(3, 7), 2),
+            sample(normal(0, 3, 6), 2),
+            sample(normal(2, 3, 6), 2, 3, ceil_mode=True),
+            sample(normal(2, 3, 6), 4, 4, 2, ceil_mode=True, count_include_pad=True),
+        ),
+        modules=(
+            drop(nn.AvgPool1d, 3, on=(normal(2, 3, 7),)),
+            drop(nn.AvgPool1d, 3, 2, 1, True, False, on=(normal(3, 8),)),
+        ),
+        realistic=sample(normal(16, 64, 1024), 2),
+    ),
+    Row(
+        F.avg_pool2d,
+        torch.nn.functional.avg_pool2d,
+        AvgPoolFunction,
+        samples=(
+            sample(normal(2, 2, 5, 4), 3, 2, padding=1),
+            sample(normal(2, 2, 7, 6), (3, 2), (2, 3), (1, 0), True, False),
+            sample(normal(2, 2, 6, 4), 2, ceil_mode=True, divisor_override=3),
+            sample(normal(3, 5, 4), 2),
+            sample(normal(0, 3, 6, 4), 2),
+            sample(normal(1, 2, 5, 6), (2, 3), 2, 1, ceil_mode=True),
+            sample(normal(1, 2, 5, 6), 2, 2, 1),
+        ),
+        modules=(
+            drop(nn.AvgPool2d, 2, on=(normal(2, 2, 6, 4),)),
+            drop(nn.AvgPool2d, (3, 2), (2, 3), (1, 0), True, False, 5, on=(normal(2, 7, 6),)),
+        ),
+        realistic=sample(normal(16, 64, 32, 32), 3, 2, 1),
+    ),
+    Row(
+        F.avg_pool3d,
+        torch.nn.functional.avg_pool3d,
+        AvgPoolFunction,
+        samples=(
+            sample(normal(2, 2, 3, 4, 3), 2, 1, padding=1),
+            sample(normal(1, 2, 5, 4, 3), (3, 2, 1), (2, 3, 1), (1, 0, 0), True, False),
+            sample(normal(2, 3, 4, 3), 2, divisor_override=3),
+        ),
+        modules=(
+            drop(nn.AvgPool3d, 2, on=(normal(1, 2, 4, 2, 4),)),
+            drop(nn.AvgPool3d, (3, 2, 1), (2, 3, 1), (1, 0, 0), True, False, 5, on=(normal(2, 5, 4, 3),)),
+        ),
+        realistic=sample(normal(4, 16, 16, 16, 16), 2),
+    ),
+    Row(
+        F.adaptive_avg_pool1d,
+        torch.nn.functional.adaptive_avg_pool1d,
+        AdaptiveAvgPoolFunction,
+        samples=(
+            sample(normal(2, 3, 7), 3),
+            sample(normal(2, 3), (5,)),
+            sample(normal(2, 3, 6), 1),
+            sample(normal(0, 3, 5), 2),
+        ),
+        modules=(drop(nn.AdaptiveAvgPool1d, 3, on=(normal(2, 3, 7),)),),
+        realistic=sample(normal(16, 64, 1024), 100),
+    ),
+    Row(
+        F.adaptive_avg_pool2d,
+        torch.nn.functional.adaptive_avg_pool2d,
+        AdaptiveAvgPoolFunction,
+        samples=(
+            sample(normal(2, 2, 5, 4), 3),
+            sample(normal(2, 2, 5, 4), (None, 3)),
+            sample(normal(2, 6, 4), (1, 1)),
+            sample(normal(1, 2, 2, 3), (3, 7)),
+            sample(normal(2, 2, 5, 4), 1),
+        ),
+        modules=(drop(nn.AdaptiveAvgPool2d, (None, 3), on=(normal(2, 2, 5, 4),)),),
+        realistic=sample(normal(16, 64, 32, 32), 7),
+    ),
+    Row(
+        F.adaptive_avg_pool3d,
+        torch.nn.functional.adaptive_avg_pool3d,
+        AdaptiveAvgPoolFunction,
+        samples=(
+            sample(normal(2, 2, 3, 4, 3), 2),
+            sample(normal(1, 2, 3, 4, 3), (2, None, 1)),
+            sample(normal(2, 2, 4, 2), 3),
+        ),
+        modules=(drop(nn.AdaptiveAvgPool3d, (2, None, 1), on=(normal(2, 3, 4, 3),)),),
+        realistic=sample(normal(4, 16, 16, 16, 16), 5),
+    ),
+    Row(
+        F.lp_pool1d,
+        torch.nn.functional.lp_pool1d,
+        LpPoolFunction,
+        samples=(
+            sample(normal(2, 3, 7), 2, 3, 2),
+            sample(uniform(2, 3, 7, low=0.5, high=2.0), 2.5, 2, None, True),
+            sample(normal(3, 8), 4, 3, 2, True),
+            sample(normal(2, 3, 6), 1, 2),
+            sample(distinct(2, 3, 7), math.inf, 3, 2),
+            sample(distinct(2, 3, 7), -math.inf, 3, 2, True),
+            sample(uniform(2, 3, 7, low=0.5, high=2.0), -1.5, 2),
+            sample(normal(0, 3, 6), 2, 2),
+        ),
+        modules=(
+            drop(nn.LPPool1d, 2, 3, on=(normal(2, 3, 7),)),
+            drop(nn.LPPool1d, 4, 3, 2, True, on=(normal(3, 8),)),
+        ),
+        kinks=(sample(fixed([[0.0, 0.0, 0.0, 1.0, 0.0, -2.0]]), 2, 2), sample(fixed([[0.0, 0.0, 2.0, -2.0]]), 1, 2)),
+        extremes=(sample(fixed([[1e-20, 1e-20, 1e15, 1e15]]), 2, 2),),
+        realistic=sample(normal(16, 64, 1024), 2, 2),
+    ),
+    Row(
+        F.lp_pool2d,
+        torch.nn.functional.lp_pool2d,
+        LpPoolFunction,
+        samples=(
+            sample(normal(2, 2, 5, 4), 2, 3, 2),
+            sample(uniform(2, 2, 6, 7, low=0.5, high=2.0), 1.5, (3, 2), (2, 3), True),
+            sample(normal(3, 5, 4), 2, 2),
+            sample(distinct(2, 5, 4), math.inf, 2),
+        ),
+        modules=(
+            drop(nn.LPPool2d, 2, 3, on=(normal(2, 2, 6, 7),)),
+            drop(nn.LPPool2d, 4, (3, 2), (2, 3), True, on=(normal(3, 6, 7),)),
+        ),
+        realistic=sample(normal(16, 64, 32, 32), 2, 3, 2),
+    ),
+    Row(
+        F.lp_pool3d,
+        torch.nn.functional.lp_pool3d,
+        LpPoolFunction,
+        samples=(
+            sample(normal(2, 2, 3, 4, 3), 2, 2, 1),
+            sample(uniform(1, 2, 4, 3, 5, low=0.5, high=2.0), 1.5, (2, 1, 3), (2, 1, 2), True),
+            sample(normal(2, 2, 4, 2), 2, 2),
+        ),
+        modules=(
+            drop(nn.LPPool3d, 2, 2, on=(normal(1, 2, 4, 2, 4),)),
+            drop(nn.LPPool3d, 4, (2, 1, 3), (2, 1, 2), True, on=(normal(2, 4, 3, 5),)),
+        ),
+        realistic=sample(normal(4, 16, 16, 16, 16), 2, 2),
     ),
 )
