@@ -276,7 +276,7 @@ def low_precision(row: Row) -> None:
     """bfloat16 and float16: the error against float64, values and gradients, is at most 1.5 times torch's."""
     for dtype in sorted(HALF, key=str):
         for what, s in _each(row.samples[:2], row):
-            errors, scales = [[0.0, 0.0], [0.0, 0.0]], [0.0, 0.0]  # sums of squares: torch's and ours; values, gradients
+            errors, scales = [[0.0, 0.0], [0.0, 0.0]], [0.0, 0.0]  # of squares: torch's, ours; values, gradients
             for seed in range(20):
                 try:
                     rounded = [_in_dtype(f, s, dtype, row.seed + seed) for f in (row.twin, row.function)]
@@ -448,7 +448,10 @@ def module(row: Row) -> None:
         inputs = [x.make(torch.Generator().manual_seed(row.seed), torch.float64) for x in d.inputs]
         results = []
         for m in (mine, theirs, pickle.loads(pickle.dumps(mine)), copy.deepcopy(mine)):
-            leaves = [x.clone().requires_grad_(x.is_floating_point()) for x in inputs]
+            leaves = [
+                x.clone().requires_grad_(x.is_floating_point() and draw.differentiable)
+                for x, draw in zip(inputs, d.inputs, strict=True)
+            ]
             torch.manual_seed(0)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

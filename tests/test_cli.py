@@ -203,8 +203,8 @@ def parser() -> Parser:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--kind", "fency"], "kind takes plain or fancy, got fency"),
-        (["--kind=fency"], "kind takes plain or fancy, got fency"),
+        (["--kind", "fency"], "kind takes plain or fancy, got fency; did you mean fancy?"),
+        (["--kind=xyz"], "kind takes plain or fancy, got xyz"),
         (["--kind"], "kind: expected one argument"),
         (["--kid", "fancy"], "there is no option --kid; did you mean --kind?"),
         (["--size", "3"], "there is no option --size; did you mean --data.size?"),
@@ -231,7 +231,7 @@ def test_the_parser_says_what_is_wrong(words: list[str], says: str | re.Pattern[
         ("kid: fancy", "there is no setting kid; did you mean kind? (in FILE)"),
         ("data: {siz: 3}", "there is no setting data.siz; did you mean data.size? (in FILE)"),
         ("size: 3", "there is no setting size; did you mean data.size? (in FILE)"),
-        ("kind: fency", "kind takes plain or fancy, got fency (in FILE)"),
+        ("kind: fency", "kind takes plain or fancy, got fency; did you mean fancy? (in FILE)"),
         ("data:\n  size: 0", "data.size must be >0, got 0 (in FILE)"),
         ("[", re.compile("FILE is not YAML: while parsing a flow node .* in line .*")),
         ("- 3", "FILE must hold settings, one `name: value` a line"),
@@ -310,15 +310,13 @@ def test_list_as_markdown(capsys: pytest.CaptureFixture[str]) -> None:
 # ------------------------------------------------------------------------------------------------------------ demo
 
 
-def wrong_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A catalogue of two rows, in which sigmoid is said to be tanh."""
-    rows = (BY_NAME["linear"], dataclasses.replace(BY_NAME["sigmoid"], twin=torch.tanh))
-    monkeypatch.setattr("manualgrad.catalogue.FAMILIES", {"few": rows})
+ROW = BY_NAME["linear"]
+WRONG_ROW = dataclasses.replace(BY_NAME["sigmoid"], twin=torch.tanh)
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_claim_that_does_not_hold_is_shown(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
-    wrong_rows(monkeypatch)
+    monkeypatch.setattr("manualgrad.catalogue.FAMILIES", {"few": (ROW,), "wrong": (WRONG_ROW,)})
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=terminal, width=100, highlight=False, soft_wrap=True)
     assert not demo.prove(console)
@@ -327,17 +325,17 @@ def test_a_claim_that_does_not_hold_is_shown(monkeypatch: pytest.MonkeyPatch, te
     assert re.search(rf"2 formulas, {2 * len(QUICK)} claims: \d do not hold", shown.getvalue())
 
 
-def test_claims_are_sentences() -> None:
-    for check in QUICK:
-        assert re.fullmatch(r"\w.{20,}[^.]", demo.claim(check)), check.__name__
-
-
 def test_what_is_wrong_with_a_row_is_said_in_a_line_each() -> None:
-    assert demo.broken_claims(BY_NAME["sigmoid"]) == []
-    broken = demo.broken_claims(dataclasses.replace(BY_NAME["sigmoid"], twin=torch.tanh))
+    assert demo.broken_claims(ROW) == []
+    broken = demo.broken_claims(WRONG_ROW)
     assert broken
     for line in broken:
         assert re.fullmatch(r"sigmoid, \w+: [^\n]+", line)
+
+
+def test_claims_are_sentences() -> None:
+    for check in QUICK:
+        assert re.fullmatch(r"\w.{20,}[^.]", demo.claim(check)), check.__name__
 
 
 def test_formulas_of_every_family_are_named_on_the_shelf() -> None:

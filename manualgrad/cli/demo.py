@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manualgrad.arguments import Parser
+from manualgrad.training.run import Run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from manualgrad.catalogue import Row
 
+TOLERANCE = 1e-5  # float32, 100 steps
 STYLES = {"waiting": "dim", "proved": "green", "wrong": "bold red"}
 
 
@@ -22,25 +25,26 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(
         "demo", "Prove every formula against torch, then train a network with them beside its torch.nn twin."
     )
-    parser.parse_args(argv)
+    parser.add_argument("--out", type=str, default=None, help="folder for the results; else the next in runs/demo")
+    options = parser.parse_args(argv)
+    with Run("demo", Path(options.out) if options.out else None) as run:
+        import torch
+        from rich.console import Console
 
-    import torch
-    from rich.console import Console
-
-    torch.set_num_threads(1)  # everything here is small: a second thread would only wait for the first
-    console = Console(highlight=False, soft_wrap=True)
-    return 0 if prove(console) else 1
+        torch.set_num_threads(1)  # everything here is small: a second thread would only wait for the first
+        console = Console(highlight=False, soft_wrap=True)
+        proved = prove(console)
+        agreed = train(console, run)
+    return 0 if proved and agreed else 1
 
 
 class Board:
-    """Part of the catalogue on the screen: the name of a formula lights up when it is proved."""
+    """The catalogue on the screen: the name of a formula lights up when it is proved."""
 
     def __init__(self, families: dict[str, tuple[Row, ...]]) -> None:
         self._families = families
-        self._states = {row.name: "waiting" for rows in families.values() for row in rows}
-
-    def mark(self, row: Row, state: str) -> None:
-        self._states[row.name] = state
+        self.rows = [row for rows in families.values() for row in rows]
+        self.states = dict.fromkeys((row.name for row in self.rows), "waiting")
 
     def __rich__(self) -> Table:
         from rich.table import Table
@@ -49,7 +53,7 @@ class Board:
         table = Table.grid(padding=(0, 2))
         table.add_column(style="italic", min_width=12)
         for family, rows in self._families.items():
-            table.add_row(family, Text("  ").join(Text(row.name, STYLES[self._states[row.name]]) for row in rows))
+            table.add_row(family, Text("  ").join(Text(row.name, STYLES[self.states[row.name]]) for row in rows))
         return table
 
 
@@ -67,22 +71,14 @@ def prove(console: Console) -> bool:
         console.print(f"  - {claim(check)}", markup=False)
     console.print()
     wrong: list[str] = []
-
-    def prove_row(row: Row, board: Board) -> None:
-        broken = broken_claims(row)
-        wrong.extend(broken)
-        board.mark(row, "wrong" if broken else "proved")
-
-    if console.is_terminal:
-        board = Board(FAMILIES)
-        with Live(board, console=console, refresh_per_second=12):
-            for row in itertools.chain(*FAMILIES.values()):
-                prove_row(row, board)
-    else:
-        for family, rows in FAMILIES.items():
-            board = Board({family: rows})
-            for row in rows:
-                prove_row(row, board)
+    boards = [Board(FAMILIES)] if console.is_terminal else [Board({name: rows}) for name, rows in FAMILIES.items()]
+    for board in boards:
+        with Live(board, console=console, refresh_per_second=12) if console.is_terminal else nullcontext():
+            for row in board.rows:
+                broken = broken_claims(row)
+                board.states[row.name] = "wrong" if broken else "proved"
+                wrong.extend(broken)
+        if not console.is_terminal:
             console.print(board)
     for line in wrong:
         console.print(line, style=STYLES["wrong"], markup=False)
@@ -109,3 +105,34 @@ def broken_claims(row: Row) -> list[str]:
         except Exception as error:  # whatever goes wrong in a check, its claim does not hold
             lines.append(f"{row.name}, {check.__name__}: {' '.join(str(error).split())[:200]}")
     return lines
+
+
+def train(console: Console, run: Run) -> bool:
+    """Train the digits recipe with our gradients and with torch's from the same start; whether the two runs agree."""
+    from lightning import seed_everything
+
+    from manualgrad.training import train_twins
+    from manualgrad.training.command import load_recipe
+
+    console.print("\n[bold]2. A network is trained with them, and its torch.nn twin beside it.[/]\n")
+    started = time.perf_counter()
+    recipe = load_recipe("digits")
+    config = recipe.Config()
+    seed_everything(config.seed, verbose=False)
+    learner, data = recipe.build(config)
+    twins = train_twins(learner, data, config.trainer, run)
+    difference = twins.difference[-1]
+    agreed = difference <= TOLERANCE
+    console.print(f"  {(recipe.__doc__ or '').splitlines()[0]}")
+    console.print("  Same first weights, same batches in the same order.")
+    console.print(
+        f"  Largest difference between their parameters after {len(twins.difference)} steps: {difference:.1e}"
+    )
+    for name, trajectory in (("manualgrad", twins.ours), ("torch.nn", twins.theirs)):
+        results = ", ".join(f"{key.removeprefix('test_')} {value:.4f}" for key, value in trajectory.tested.items())
+        console.print(f"  {name:<10}  {len(trajectory.losses)} steps; on the test split: {results}")
+    verdict = "The two runs agree" if agreed else f"The two runs differ by more than {TOLERANCE:.0e}"
+    console.print(f"\n{verdict}. ({time.perf_counter() - started:.1f} s)")
+    console.print(f"\nThe runs drawn one over the other: {run.folder / 'twins.png'}")
+    console.print(f"All there is of each: {run.folder / 'ours'}, {run.folder / 'torch'}")
+    return agreed
