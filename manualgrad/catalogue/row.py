@@ -82,7 +82,7 @@ def constant(draw: Draw) -> Draw:
 
 @dataclass(frozen=True)
 class Sample:
-    """One set of arguments: tensors to draw (None stands for itself) and keyword arguments.
+    """One set of arguments: tensors to draw, also inside lists (None stands for itself), and keyword arguments.
 
     Keyword arguments that are a `Draw` are drawn too, after the positional ones.
     """
@@ -97,6 +97,8 @@ class Sample:
         generator = torch.Generator().manual_seed(seed)
 
         def one(value: Any) -> Any:
+            if isinstance(value, (list, tuple)):
+                return type(value)(one(v) for v in value)
             if not isinstance(value, Draw):
                 return value
             tensor = value.make(generator, dtype).to(device)
@@ -141,6 +143,10 @@ class Row:
     arguments where the derivative does not exist and torch's convention must be ours. `extremes` are arguments of large
     or small size, where our values and gradients must be finite wherever torch's are. `realistic` is what the benchmark
     times the row on, and `slow_because` explains a ratio above its limit.
+
+    `reference` is the same function in ordinary torch operations, for where torch's own derivatives are inexact or lack
+    an order or a mode: ours are compared with those of `reference` then, and only values and costs with the twin's. A
+    `surrogate` declares a gradient that is not the derivative; its twin is an expression that autograd gives that one.
     """
 
     function: Callable[..., Any]
@@ -153,6 +159,13 @@ class Row:
     note: str = ""
     realistic: Sample | None = None
     slow_because: str = ""
+    reference: Callable[..., Any] | None = None
+    surrogate: bool = False
+
+    @property
+    def truth(self) -> Callable[..., Any]:
+        """The function whose derivatives are right: the reference if there is one, else the twin."""
+        return self.reference or self.twin
 
     @property
     def name(self) -> str:

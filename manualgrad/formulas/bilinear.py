@@ -71,7 +71,8 @@ class BilinearFunction(Formula):
     @staticmethod
     def check(x1: Tensor, x2: Tensor, weight: Tensor, bias: Tensor | None) -> None:
         if weight.dim() != 3:
-            raise RuntimeError(f"weight must be (out, in1, in2), got {tuple(weight.shape)}")
+            kind = IndexError if weight.dim() < 3 else RuntimeError
+            raise kind(f"weight must be (out, in1, in2), got {tuple(weight.shape)}")
         if x1.shape[:-1] != x2.shape[:-1]:
             raise RuntimeError(
                 f"input1 and input2 must agree in all but the last dimension, "

@@ -55,7 +55,7 @@ def log_softmax(
     tensor([[ 0.5000, -0.5000]])
     """
     if dim is None:
-        dim = F._get_softmax_dim("log_softmax", input.dim(), _stacklevel)
+        dim = F._get_softmax_dim("log_softmax", input.dim(), _stacklevel)  # type: ignore[attr-defined]
     return call(LogSoftmaxFunction, input if dtype in (None, input.dtype) else call(CastFunction, input, dtype), dim)
 
 

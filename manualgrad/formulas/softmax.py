@@ -55,7 +55,7 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     tensor([[ 0.1966, -0.1966]])
     """
     if dim is None:
-        dim = F._get_softmax_dim("softmax", input.dim(), _stacklevel)
+        dim = F._get_softmax_dim("softmax", input.dim(), _stacklevel)  # type: ignore[attr-defined]
     return call(SoftmaxFunction, input if dtype in (None, input.dtype) else call(CastFunction, input, dtype), dim)
 
 
@@ -64,3 +64,12 @@ class Softmax(nn.Softmax):
 
     def forward(self, input: Tensor) -> Tensor:
         return softmax(input, self.dim, _stacklevel=5)
+
+
+class Softmax2d(nn.Softmax2d):
+    """Drop-in `torch.nn.Softmax2d`: the softmax over the channels of an image, by `manualgrad.functional.softmax`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() not in (3, 4):
+            raise ValueError(f"softmax2d: input must be (c, h, w) or (n, c, h, w), got {tuple(input.shape)}")
+        return softmax(input, -3)

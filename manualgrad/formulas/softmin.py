@@ -1,0 +1,66 @@
+r"""Softmin: scores to probabilities along one dimension, the smallest score the most probable.
+
+    forward    p_i  = e^-z_i / sum_j e^-z_j
+    backward   dz_i = -p_i (dp_i - sum_j dp_j p_j)         from dp_i/dz_j = -p_i ([i = j] - p_j)
+    tangent    p'_i = -p_i (z'_i - sum_j z'_j p_j)
+
+Shapes: z, p (*) any shape; the sums run over `dim`. Saves p only.
+Source: Bridle (1990), Probabilistic interpretation of feedforward classification network outputs, section 3, with -z.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from manualgrad.formula import CastFunction, Formula, call, save
+
+
+class SoftminFunction(Formula):
+    autocast = "float32 on cuda"
+
+    @staticmethod
+    def forward(z: Tensor, dim: int) -> Tensor:
+        return torch.softmax(-z, dim)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
+        save(ctx, output)
+        ctx.dim = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, dp: Tensor) -> tuple[Tensor, None]:
+        (p,) = ctx.saved_tensors
+        u = dp * p
+        return torch.addcmul(-u, p, u.sum(ctx.dim, keepdim=True)), None
+
+    @staticmethod
+    def jvp(ctx: Any, z_t: Tensor, _: None) -> Tensor:
+        (p,) = ctx.saved_tensors
+        u = z_t * p
+        return torch.addcmul(-u, p, u.sum(ctx.dim, keepdim=True))
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
+    """Probabilities `exp(-input) / sum(exp(-input))`, the sum over `dim`. Values and gradients as torch's `softmin`.
+
+    input (*) of any shape; with `dtype` it is cast first. Without `dim`, torch's old choice is made and warned about:
+    0 for 0-d, 1-d and 3-d input, else 1. Raises IndexError for a dim out of range.
+
+    >>> import torch
+    >>> z = torch.tensor([[0.0, 1.0]], requires_grad=True)
+    >>> softmin(z, dim=1)[0, 0].backward()
+    >>> z.grad
+    tensor([[-0.1966,  0.1966]])
+    """
+    if dim is None:
+        dim = F._get_softmax_dim("softmin", input.dim(), _stacklevel)  # type: ignore[attr-defined]
+    return call(SoftminFunction, input if dtype in (None, input.dtype) else call(CastFunction, input, dtype), dim)
+
+
+class Softmin(nn.Softmin):
+    """Drop-in `torch.nn.Softmin` computed by `manualgrad.functional.softmin`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return softmin(input, self.dim, _stacklevel=5)
