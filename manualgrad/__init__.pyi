@@ -2,6 +2,9 @@ from . import functional as functional
 from . import nn as nn
 from .conversion import convert as convert
 from .conversion import revert as revert
+from .explaining import assert_parity as assert_parity
+from .explaining import compare as compare
+from .explaining import explain as explain
 from .formula import Formula as Formula
 from .tape import Tape as Tape
 
