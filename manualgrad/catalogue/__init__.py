@@ -4,7 +4,7 @@ The tests, the benchmark, `manualgrad list`, `manualgrad demo` and the table in 
 Adding a formula = one file in `formulas/` + one row in the file of its family here + its line on the two shelves.
 """
 
-from manualgrad.catalogue import activations, attention, convolution, elementary, layers, losses, pooling
+from manualgrad.catalogue import activations, attention, convolution, elementary, layers, losses, pooling, recurrent
 from manualgrad.catalogue.row import Draw as Draw
 from manualgrad.catalogue.row import Drop as Drop
 from manualgrad.catalogue.row import Row as Row
@@ -14,6 +14,7 @@ FAMILIES: dict[str, tuple[Row, ...]] = {
     "activations": activations.ROWS,
     "layers": layers.ROWS,
     "convolution": convolution.ROWS,
+    "recurrent": recurrent.ROWS,
     "attention": attention.ROWS,
     "pooling": pooling.ROWS,
     "losses": losses.ROWS,

@@ -1,0 +1,1 @@
+"""Functions of torch that are several formulas in a row: recurrent stacks, multi-head attention."""

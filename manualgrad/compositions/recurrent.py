@@ -1,0 +1,182 @@
+"""Recurrent networks: layers above each other, in one direction or both, of the formulas in `formulas/recurrent.py`.
+
+The functions have the arguments of torch's (`torch.lstm`, `torch.gru`, `torch.rnn_tanh`, `torch.rnn_relu` and the
+cells), which `torch.nn.LSTM` and the others call; they have two forms, for a padded batch and for packed sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manualgrad.formula import call
+from manualgrad.formulas.dropout import dropout as drop
+from manualgrad.formulas.indexing import getitem
+from manualgrad.formulas.joining import cat, stack
+from manualgrad.formulas.recurrent import BatchSizes, FusedLstmFunction, GruFunction, LstmFunction, RnnFunction
+from manualgrad.formulas.shape import reshape, transpose
+
+Weights = Sequence[Tensor]
+# One layer in one direction: rows, initial states, its weights, batch sizes, reversed -> all its states.
+Layer = Callable[[Tensor, Sequence[Tensor], Weights, BatchSizes, bool], tuple[Tensor, ...]]
+
+
+def lstm(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Long short-term memory. Same values and gradients as `torch.lstm`, whose two forms it has.
+
+    lstm(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
+    lstm(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)
+
+    input (T, N, in), or (N, T, in) with batch_first; hx the initial states, h (layers, N, out) and c (layers, N,
+    hidden), one layer for each direction; params w_ih, w_hh, b_ih, b_hh and, with a projection, w_hr of each layer in
+    turn. Returns the output (T, N, directions out) and the last states.
+
+    >>> import torch
+    >>> net = torch.nn.LSTM(2, 3)
+    >>> h = torch.zeros(1, 5, 3)
+    >>> output, h_n, c_n = lstm(torch.ones(4, 5, 2), (h, h), list(net.parameters()), True, 1, 0.0, False, False, False)
+    >>> output.shape, h_n.shape
+    (torch.Size([4, 5, 3]), torch.Size([1, 5, 3]))
+    """
+    output, (h, c) = _network(_lstm_layer, input, arguments)
+    return output, h, c
+
+
+def gru(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
+    """Gated recurrent unit. Same values and gradients as `torch.gru`, whose two forms it has; see `lstm`."""
+    output, (h,) = _network(_gru_layer, input, arguments)
+    return output, h
+
+
+def rnn_tanh(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
+    """Elman network with tanh. Same values and gradients as `torch.rnn_tanh`, whose two forms it has; see `lstm`."""
+    output, (h,) = _network(_rnn_layer("tanh"), input, arguments)
+    return output, h
+
+
+def rnn_relu(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
+    """Elman network with relu. Same values and gradients as `torch.rnn_relu`, whose two forms it has; see `lstm`."""
+    output, (h,) = _network(_rnn_layer("relu"), input, arguments)
+    return output, h
+
+
+def lstm_cell(
+    input: Tensor,
+    hx: Sequence[Tensor],
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """One step of `lstm`: input (N, in), hx = (h, c). Same values and gradients as `torch.lstm_cell`."""
+    h, c = call(LstmFunction, input, *hx, w_ih, w_hh, b_ih, b_hh, None, (input.shape[0],), False)
+    return h, c
+
+
+def gru_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+) -> Tensor:
+    """One step of `gru`: input (N, in), hx (N, hidden). Same values and gradients as `torch.gru_cell`."""
+    return call(GruFunction, input, hx, w_ih, w_hh, b_ih, b_hh, (input.shape[0],), False)
+
+
+def rnn_tanh_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+) -> Tensor:
+    """One step of `rnn_tanh`: input (N, in), hx (N, hidden). Same values and gradients as `torch.rnn_tanh_cell`."""
+    return call(RnnFunction, input, hx, w_ih, w_hh, b_ih, b_hh, "tanh", (input.shape[0],), False)
+
+
+def rnn_relu_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+) -> Tensor:
+    """One step of `rnn_relu`: input (N, in), hx (N, hidden). Same values and gradients as `torch.rnn_relu_cell`."""
+    return call(RnnFunction, input, hx, w_ih, w_hh, b_ih, b_hh, "relu", (input.shape[0],), False)
+
+
+def _lstm_layer(
+    x: Tensor, states: Sequence[Tensor], weights: Weights, sizes: BatchSizes, reverse: bool
+) -> tuple[Tensor, ...]:
+    w_ih, w_hh, *rest = weights
+    *biases, w_hr = rest if len(rest) % 2 else [*rest, None]
+    b_ih, b_hh = biases or (None, None)
+    formula = FusedLstmFunction if w_hr is None else LstmFunction
+    return call(formula, x, *states, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, reverse)
+
+
+def _gru_layer(
+    x: Tensor, states: Sequence[Tensor], weights: Weights, sizes: BatchSizes, reverse: bool
+) -> tuple[Tensor, ...]:
+    w_ih, w_hh, b_ih, b_hh = weights if len(weights) == 4 else (*weights, None, None)
+    return (call(GruFunction, x, *states, w_ih, w_hh, b_ih, b_hh, sizes, reverse),)
+
+
+def _rnn_layer(nonlinearity: str) -> Layer:
+    def layer(
+        x: Tensor, states: Sequence[Tensor], weights: Weights, sizes: BatchSizes, reverse: bool
+    ) -> tuple[Tensor, ...]:
+        w_ih, w_hh, b_ih, b_hh = weights if len(weights) == 4 else (*weights, None, None)
+        return (call(RnnFunction, x, *states, w_ih, w_hh, b_ih, b_hh, nonlinearity, sizes, reverse),)
+
+    return layer
+
+
+def _network(layer: Layer, input: Tensor, arguments: tuple[Any, ...]) -> tuple[Tensor, list[Tensor]]:
+    """Read the arguments of either form, and run the layers."""
+    if isinstance(arguments[0], Tensor) and not arguments[0].is_floating_point():
+        batch_sizes, *settings = arguments
+        return _layers(layer, input, tuple(batch_sizes.tolist()), *settings)
+    *settings, batch_first = arguments
+    if batch_first:
+        input = transpose(input, 0, 1)
+    length, batch, width = input.shape
+    rows, last = _layers(layer, reshape(input, (length * batch, width)), (batch,) * length, *settings)
+    output = reshape(rows, (length, batch, -1))
+    return transpose(output, 0, 1) if batch_first else output, last
+
+
+def _layers(
+    layer: Layer,
+    rows: Tensor,
+    sizes: BatchSizes,
+    hx: Tensor | Sequence[Tensor],
+    params: Weights,
+    has_biases: bool,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+) -> tuple[Tensor, list[Tensor]]:
+    initial = [hx] if isinstance(hx, Tensor) else list(hx)
+    directions = 2 if bidirectional else 1
+    share = len(params) // (num_layers * directions)
+    last: list[list[Tensor]] = []
+    for k in range(num_layers):
+        outputs = []
+        for direction in range(directions):
+            place = k * directions + direction
+            weights = params[place * share : (place + 1) * share]
+            states = layer(rows, [getitem(s, place) for s in initial], weights, sizes, direction == 1)
+            outputs.append(states[0])
+            last.append([_last(s, sizes, direction == 1) for s in states])
+        rows = cat(outputs, 1) if bidirectional else outputs[0]
+        if dropout and train and k < num_layers - 1:
+            rows = drop(rows, dropout, True)
+    return rows, [stack(states) for states in zip(*last, strict=True)]
+
+
+def _last(states: Tensor, sizes: BatchSizes, reverse: bool) -> Tensor:
+    """The state that each sequence ends in."""
+    if reverse:
+        return getitem(states, slice(0, sizes[0]))
+    if sizes[0] == sizes[-1]:
+        return getitem(states, slice(states.shape[0] - sizes[0], None))
+    ends: list[int] = []
+    start = states.shape[0]
+    for size in reversed(sizes):  # going back in time, the sequences that are over come in one by one
+        start -= size
+        ends += range(start + len(ends), start + size)
+    return getitem(states, torch.tensor(ends, device=states.device))

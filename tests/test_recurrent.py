@@ -1,0 +1,85 @@
+"""The recurrent networks as modules: packed sequences, states given and not, on the tape."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch import nn as tnn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from manualgrad import Tape, nn
+from manualgrad.redirection import by_hand
+
+KINDS = ("RNN", "LSTM", "GRU")
+
+
+def pair(kind: str, *arguments: Any, **keywords: Any) -> tuple[tnn.Module, tnn.Module]:
+    torch.manual_seed(0)
+    ours = getattr(nn, kind)(*arguments, **keywords).double()
+    theirs = getattr(tnn, kind)(*arguments, **keywords).double()
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
+
+
+def results(module: tnn.Module, x: Tensor, run: Any) -> list[Tensor]:
+    """Outputs, and the gradients of input and parameters for a fixed upstream gradient."""
+    outputs = [o for o in torch.utils._pytree.tree_leaves(run(module, x)) if o.is_floating_point()]
+    dys = [torch.linspace(-1, 1, o.numel(), dtype=o.dtype).view(o.shape) for o in outputs]
+    return [*outputs, *torch.autograd.grad(outputs, [x, *module.parameters()], dys)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("lengths", [[6, 4, 2], [2, 6, 4], [3, 3, 3]], ids=str)
+def test_packed_sequences(kind: str, lengths: list[int]) -> None:
+    x = torch.randn(6, 3, 4, dtype=torch.float64, requires_grad=True)
+
+    def run(module: tnn.Module, x: Tensor) -> Any:
+        output, states = module(pack_padded_sequence(x, lengths, enforce_sorted=False))
+        return output.data, states
+
+    ours, theirs = pair(kind, 4, 5, num_layers=2, bidirectional=True)
+    for a, b in zip(results(ours, x, run), results(theirs, x, run), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradient_of_the_initial_states(kind: str) -> None:
+    ours, theirs = pair(kind, 3, 4, num_layers=2)
+    x = torch.randn(5, 2, 3, dtype=torch.float64)
+    initial = [torch.randn(2, 2, 4, dtype=torch.float64, requires_grad=True) for _ in range(2 if kind == "LSTM" else 1)]
+    hx = tuple(initial) if kind == "LSTM" else initial[0]
+    gradients = [torch.autograd.grad(m(x, hx)[0].square().sum(), initial) for m in (ours, theirs)]
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_torchs_own_module_on_the_tape_and_by_hand(kind: str) -> None:
+    """A model that nobody converted, dropout between its layers included."""
+    _, theirs = pair(kind, 3, 4, num_layers=2, dropout=0.5)
+    x = torch.randn(5, 2, 3, dtype=torch.float64)
+    gradients = []
+    for way in ("torch", "by hand", "tape"):
+        torch.manual_seed(1)
+        theirs.zero_grad()
+        if way == "tape":
+            with Tape() as tape:
+                loss = theirs(x)[0].square().sum()
+            tape.backward(loss)
+        elif way == "by hand":
+            with by_hand():
+                loss = theirs(x)[0].square().sum()
+            loss.backward()
+        else:
+            theirs(x)[0].square().sum().backward()
+        gradients.append([p.grad for p in theirs.parameters()])
+    for other in gradients[1:]:
+        for a, b in zip(gradients[0], other, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
+
+
+def test_second_derivative_through_time() -> None:
+    ours, _ = pair("LSTM", 2, 2)
+    x = torch.randn(3, 1, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: ours(x)[0], (x,))
