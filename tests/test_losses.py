@@ -1,6 +1,7 @@
 """The losses: fused formulas against the chains that they replace, what torch refuses, and the messages."""
 
 import itertools
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -128,6 +129,30 @@ def test_gradients_of_weights(reduction: str) -> None:
         with_logits,
         *(z, t, w, q),
     )
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("p", [1, 2])
+def test_gradients_of_class_weights_of_margins(reduction: str, p: int) -> None:
+    x, w, t = leaf(5, 3), leaf(3, seed=2, low=0.5), torch.tensor([0, 2, 1, 1, 0])
+
+    def plain(x: Tensor, w: Tensor) -> Tensor:
+        excess = torch.relu(0.5 - x.gather(1, t[:, None]) + x).scatter(1, t[:, None], 0.0)
+        return reduced(w[t] * (excess**p).sum(1) / 3, reduction)
+
+    check_weight(lambda x, w: F.multi_margin_loss(x, t, p, 0.5, w, reduction=reduction), plain, x, w)
+
+
+def test_gradient_of_the_target_of_soft_margin_loss() -> None:
+    check_weight(F.soft_margin_loss, lambda x, t: T.softplus(-t * x).mean(), leaf(3, 4), leaf(3, 1, seed=1))
+
+
+def test_gradient_of_a_count_of_zero() -> None:
+    """torch gives NaN."""
+    t = torch.tensor([0.0, 0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    loss = F.poisson_nll_loss(torch.ones_like(t), t, full=True, reduction="sum")
+    (dt,) = gradients(loss, t)
+    assert_same(dt, torch.tensor([-1.0, -1.0, math.log(2) + 0.25 - 1], dtype=torch.float64))
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
@@ -285,10 +310,31 @@ BAD: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
     ),
     "kl shapes": ("kl_div", (X, torch.zeros(3)), {"reduction": "batchmean"}, r"got \(3, 4\) and \(3,\)"),
     "kl reduction": ("kl_div", (X, X), {"reduction": "avg"}, "'sum' or 'batchmean', got 'avg'"),
+    "ranking dimensions": ("margin_ranking_loss", (X, X[0], X), {}, r"as many dimensions, got \(3, 4\) and \(4,\)"),
+    "soft margin shapes": ("soft_margin_loss", (X, X[:, 0]), {}, r"given input \(3, 4\) float32, target \(3,\)"),
+    "margin class number": ("multi_margin_loss", (X, N + 2), {}, "target holds 4, .*has 4 classes"),
+    "margin negative class number": ("multi_margin_loss", (X, N - 1), {}, "target holds -1, .*has 4 classes"),
+    "margin target": ("multi_margin_loss", (X, N[:2]), {}, r"Expected target size \[3\], but got \[2\]"),
+    "margin input": ("multi_margin_loss", (X[None], N[:1]), {}, r"input must have shape .*got \(1, 3, 4\)"),
+    "margin dtype": ("multi_margin_loss", (X, N.int()), {}, "dtype int64, got torch.int32"),
+    "margin p": ("multi_margin_loss", (X, N), {"p": 3}, "p must be 1 or 2, got 3"),
+    "margin weight": ("multi_margin_loss", (X, N), {"weight": X}, r"weight must have one dimension, got \(3, 4\)"),
+    "labels shape": ("multilabel_margin_loss", (X, Y), {}, r"target must have the shape .*\(3, 4\), got \(3, 3\)"),
+    "labels": ("multilabel_margin_loss", (X, X.long() + 4), {}, "target holds 4, .*there are 4"),
+    "labels dtype": ("multilabel_margin_loss", (X, X), {}, "dtype int64, got torch.float32"),
+    "variance shape": ("gaussian_nll_loss", (X, X, X[:, :3]), {}, r"var must have .*\(3, 4\).*got \(3, 3\)"),
+    "variance": ("gaussian_nll_loss", (X, X, X - 1), {}, "var must not be negative, got -1"),
+    "variance as a number": ("gaussian_nll_loss", (X, X, -2.0), {}, "var must not be negative, got -2"),
     **{
         f"{name} reduction": (name, (X, X), {"reduction": "avg"}, "reduction must be .*, got 'avg'")
-        for name in ("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "hinge_embedding_loss", "cross_entropy")
+        for name in (
+            *("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "hinge_embedding_loss", "cross_entropy"),
+            *("soft_margin_loss", "multilabel_soft_margin_loss", "poisson_nll_loss"),
+        )
     },
+    "ranking reduction": ("margin_ranking_loss", (X, X, X), {"reduction": "avg"}, "reduction must be .*, got 'avg'"),
+    "normal reduction": ("gaussian_nll_loss", (X, X, X + 1), {"reduction": "avg"}, "reduction must be .*, got 'avg'"),
+    "labels reduction": ("multilabel_margin_loss", (X, X.long()), {"reduction": "avg"}, "reduction must be .*'avg'"),
     "nll_loss reduction": ("nll_loss", (X, N), {"reduction": "avg"}, "reduction must be .*, got 'avg'"),
 }
 

@@ -23,15 +23,22 @@ from manualgrad.catalogue.row import (
 from manualgrad.formulas.binary_cross_entropy import BinaryCrossEntropyFunction
 from manualgrad.formulas.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogitsFunction
 from manualgrad.formulas.cross_entropy import CrossEntropyFunction
+from manualgrad.formulas.gaussian_nll_loss import GaussianNLLLossFunction
 from manualgrad.formulas.half_mse_loss import HalfMSELossFunction
 from manualgrad.formulas.hinge_embedding_loss import HingeEmbeddingLossFunction
 from manualgrad.formulas.hinge_loss import HingeLossFunction
 from manualgrad.formulas.huber_loss import HuberLossFunction
 from manualgrad.formulas.kl_div import KLDivFunction
 from manualgrad.formulas.l1_loss import L1LossFunction
+from manualgrad.formulas.margin_ranking_loss import MarginRankingLossFunction
 from manualgrad.formulas.mse_loss import MSELossFunction
+from manualgrad.formulas.multi_margin_loss import MultiMarginLossFunction
+from manualgrad.formulas.multilabel_margin_loss import MultilabelMarginLossFunction
+from manualgrad.formulas.multilabel_soft_margin_loss import MultilabelSoftMarginLossFunction
 from manualgrad.formulas.nll_loss import NLLLossFunction
+from manualgrad.formulas.poisson_nll_loss import PoissonNLLLossFunction
 from manualgrad.formulas.smooth_l1_loss import SmoothL1LossFunction
+from manualgrad.formulas.soft_margin_loss import SoftMarginLossFunction
 
 T = torch.nn.functional
 
@@ -47,6 +54,57 @@ def hinge_loss(input: Tensor, target: Tensor, squared: bool = False, reduction: 
     if squared:
         loss = loss**2
     return loss if reduction == "none" else loss.sum() if reduction == "sum" else loss.mean()
+
+
+def _reduced(loss: Tensor, size_average: bool | None, reduce: bool | None, reduction: str) -> Tensor:
+    if size_average is not None or reduce is not None:
+        reduction = torch.nn._reduction.legacy_get_string(size_average, reduce)
+    return loss if reduction == "none" else loss.sum() if reduction == "sum" else loss.mean()
+
+
+def _soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """torch has no forward mode for its backward."""
+    return _reduced(T.softplus(-target * input), size_average, reduce, reduction)
+
+
+def _multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """torch has no second derivative."""
+    rows, index = input.reshape(-1, input.shape[-1]), target.reshape(-1, 1)
+    others = torch.relu(margin - rows.gather(1, index) + rows).scatter(1, index, 0.0) ** p
+    loss = others.sum(1).reshape(target.shape) / input.shape[-1]
+    return _reduced(loss if weight is None else loss * weight[target], size_average, reduce, reduction)
+
+
+def _multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """torch has no second derivative, and another value under torch.compile."""
+    losses = []
+    for x, t in zip(input.reshape(-1, input.shape[-1]), target.reshape(-1, input.shape[-1]).tolist(), strict=True):
+        right = [c for number, c in enumerate(t) if min(t[: number + 1]) >= 0]
+        pairs = [1 - x[j] + x[k] for j in right for k in range(len(t)) if k not in right]
+        losses.append(torch.relu(torch.stack([*pairs, 0 * x[0]])).sum() / len(t))
+    loss = torch.stack(losses) if losses else input.sum(-1)
+    return _reduced(loss.reshape(input.shape[:-1]), size_average, reduce, reduction)
 
 
 def positive(*shape: int) -> Draw:
@@ -363,5 +421,192 @@ ROWS: tuple[Row, ...] = (
         kinks=(sample(fixed(1.0, 1.0, 1.0), fixed(1.0, -1.0, 0.0, differentiable=False)),),
         extremes=(sample(fixed(-1e10, 1e10, 1e-30), fixed(-1.0, -1.0, 1.0, differentiable=False)),),
         realistic=sample(normal(512, 1024), signs(512, 1024)),
+    ),
+    Row(
+        F.margin_ranking_loss,
+        T.margin_ranking_loss,
+        MarginRankingLossFunction,
+        samples=(
+            sample(normal(3, 4), normal(3, 4), signs(3, 4)),
+            sample(normal(3, 4), normal(3, 4), normal(3, 4), margin=0.3, reduction="none"),
+            sample(normal(3, 4), normal(3, 4), normal(3, 4), reduction="sum"),
+            sample(normal(3, 1), normal(1, 4), normal(3, 1), 0.3),
+            sample(normal(), normal(), signs()),
+            sample(normal(2, 0), normal(2, 0), signs(2, 0), reduction="sum"),
+            sample(normal(3), normal(3), signs(3), size_average=False),
+            sample(normal(3), normal(3), signs(3), reduce=False),
+        ),
+        modules=(
+            drop(nn.MarginRankingLoss, on=(*_ON, signs(3, 4))),
+            drop(nn.MarginRankingLoss, 0.3, reduction="sum", on=(*_ON, signs(3, 4))),
+        ),
+        kinks=(sample(fixed(1.0, 2.0, 1.0), fixed(0.5, 1.5, 1.0), fixed(1.0, -1.0, 0.0), margin=0.5),),
+        extremes=(sample(fixed(-1e10, 1e10, 1e-30), fixed(1e10, 1e10, 0.0), fixed(1.0, 1.0, -1.0)),),
+        realistic=sample(normal(512, 1024), normal(512, 1024), signs(512, 1024)),
+    ),
+    Row(
+        F.soft_margin_loss,
+        T.soft_margin_loss,
+        SoftMarginLossFunction,
+        samples=(
+            sample(normal(3, 4), signs(3, 4)),
+            sample(normal(3, 4), constant(normal(3, 4)), reduction="none"),
+            sample(normal(3, 4), signs(3, 4), reduction="sum"),
+            sample(normal(3, 4), constant(normal(4))),
+            sample(normal(), signs()),
+            sample(normal(2, 0), signs(2, 0), reduction="sum"),
+            sample(normal(3), signs(3), size_average=False),
+            sample(normal(3), signs(3), reduce=False),
+        ),
+        modules=(
+            drop(nn.SoftMarginLoss, on=(normal(3, 4), signs(3, 4))),
+            drop(nn.SoftMarginLoss, reduction="sum", on=(normal(3, 4), signs(3, 4))),
+        ),
+        extremes=(sample(fixed(-80.0, -1e-30, 0.0, 1e4), constant(fixed(1.0, -1.0, 1.0, 1.0))),),
+        note="torch has no gradient for target; here it has one",
+        realistic=sample(normal(512, 1024), signs(512, 1024)),
+        reference=_soft_margin_loss,
+    ),
+    Row(
+        F.multilabel_soft_margin_loss,
+        T.multilabel_soft_margin_loss,
+        MultilabelSoftMarginLossFunction,
+        samples=(
+            sample(normal(3, 4), inside(3, 4)),
+            sample(normal(3, 4), inside(3, 4), positive(4), reduction="none"),
+            sample(normal(3, 4), inside(3, 4), positive(3, 1), reduction="sum"),
+            sample(normal(4), inside(4), positive(4)),
+            sample(normal(4), inside(4), reduction="none"),
+            sample(normal(2, 3, 4), inside(3, 1), reduction="none"),
+            sample(normal(0, 3), inside(0, 3), reduction="sum"),
+            sample(normal(3, 4), inside(3, 4), size_average=False),
+            sample(normal(3, 4), inside(3, 4), reduce=False),
+        ),
+        modules=(
+            drop(nn.MultiLabelSoftMarginLoss, on=(normal(3, 4), inside(3, 4))),
+            drop(
+                nn.MultiLabelSoftMarginLoss,
+                torch.tensor([1.0, 2.0, 3.0, 4.0]),
+                reduction="sum",
+                on=(normal(3, 4), inside(3, 4)),
+            ),
+        ),
+        extremes=(sample(fixed([-1e4, -100.0, 0.0], [100.0, 1e4, 1e4]), fixed([0.0, 1.0, 0.5], [0.0, 1.0, 0.0])),),
+        realistic=sample(normal(1024, 512), constant(inside(1024, 512))),
+    ),
+    Row(
+        F.multi_margin_loss,
+        T.multi_margin_loss,
+        MultiMarginLossFunction,
+        samples=(
+            sample(normal(5, 3), classes(5, below=3)),
+            sample(normal(5, 3), classes(5, below=3), 2, 0.3, constant(positive(3)), reduction="none"),
+            sample(normal(5, 3), classes(5, below=3), margin=0.3, reduction="sum"),
+            sample(normal(5, 3), classes(5, below=3), 2, weight=constant(positive(3))),
+            sample(normal(3), classes(below=3), 2),
+            sample(normal(3), classes(1, below=3), reduction="none", weight=constant(positive(3))),
+            sample(normal(3), classes(below=3), reduction="none"),
+            sample(normal(0, 3), classes(0, below=3), reduction="sum"),
+            sample(normal(5, 3), classes(5, below=3), size_average=False),
+            sample(normal(5, 3), classes(5, below=3), reduce=False),
+        ),
+        modules=(
+            drop(nn.MultiMarginLoss, on=(normal(5, 3), classes(5, below=3))),
+            drop(
+                nn.MultiMarginLoss,
+                2,
+                0.3,
+                torch.tensor([1.0, 2.0, 3.0]),
+                reduction="sum",
+                on=(normal(5, 3), classes(5, below=3)),
+            ),
+        ),
+        kinks=(
+            sample(fixed(1.0, 0.0, 2.0), integers(0)),
+            sample(fixed(1.0, 0.0, 2.0), integers(0), p=2),
+        ),
+        extremes=(sample(normal(2, 3, scale=1e10), integers([0, 1]), p=2),),
+        note="torch has no gradient for weight; here it has one",
+        realistic=sample(normal(1024, 1000), classes(1024, below=1000)),
+        reference=_multi_margin_loss,
+    ),
+    Row(
+        F.multilabel_margin_loss,
+        T.multilabel_margin_loss,
+        MultilabelMarginLossFunction,
+        samples=(
+            sample(normal(3, 4), integers([[1, 2, -1, 0], [-1, 0, 0, 0], [0, 1, 2, 3]])),
+            sample(normal(3, 4), integers([[1, 1, -1, 0], [3, -1, 0, 0], [0, 2, 0, 3]]), reduction="none"),
+            sample(normal(3, 4), integers([[1, 2, -1, 0], [3, -1, 0, 0], [0, 2, 1, -1]]), reduction="sum"),
+            sample(normal(4), integers([1, 2, -1, 0])),
+            sample(normal(4), integers([3, -1, -1, -1]), reduction="none"),
+            sample(normal(0, 4), constant(classes(0, 4, below=3)), reduction="sum"),
+            sample(normal(4), integers([1, 2, -1, 0]), size_average=False),
+            sample(normal(4), integers([1, 2, -1, 0]), reduce=False),
+        ),
+        modules=(
+            drop(nn.MultiLabelMarginLoss, on=(normal(2, 3), integers([[1, 2, -1], [0, -1, -1]]))),
+            drop(nn.MultiLabelMarginLoss, reduction="sum", on=(normal(2, 3), integers([[1, 2, -1], [0, -1, -1]]))),
+        ),
+        kinks=(sample(fixed(1.0, 0.0, 2.0, 1.0), integers([0, 3, -1, -1])),),
+        extremes=(sample(normal(2, 3, scale=1e10), integers([[0, -1, -1], [1, 2, -1]])),),
+        realistic=sample(normal(256, 100), integers([[3, 14, 15, 92, 65, *[-1] * 95]] * 256)),
+        reference=_multilabel_margin_loss,
+    ),
+    Row(
+        F.poisson_nll_loss,
+        T.poisson_nll_loss,
+        PoissonNLLLossFunction,
+        samples=(
+            sample(normal(3, 4), uniform(3, 4, low=0.1, high=4.0)),
+            sample(inside(3, 4), uniform(3, 4, low=0.1, high=4.0), log_input=False, full=True, eps=0.1),
+            sample(normal(3, 4), uniform(3, 4, low=0.1, high=4.0), full=True, reduction="none"),
+            sample(inside(3, 4), uniform(3, 4, low=0.1, high=4.0), log_input=False, reduction="sum"),
+            sample(normal(3, 1), uniform(4, low=0.1, high=4.0)),
+            sample(normal(), uniform(low=1.1, high=4.0), full=True),
+            sample(normal(2, 0), inside(2, 0), reduction="sum"),
+            sample(normal(3), inside(3), size_average=False),
+            sample(normal(3), inside(3), reduce=False),
+        ),
+        modules=(
+            drop(nn.PoissonNLLLoss, on=(normal(3, 4), inside(3, 4))),
+            drop(nn.PoissonNLLLoss, False, True, eps=0.1, reduction="sum", on=(inside(3, 4), positive(3, 4))),
+        ),
+        kinks=(sample(fixed(0.5, 1.0), fixed(1.0, 1.0), full=True),),
+        extremes=(
+            sample(fixed(-1e4, -1.0, 0.0, 80.0), fixed(0.0, 1e10, 1e-30, 3.0), reduction="none"),
+            sample(fixed(0.0, 1e-30, 1e10), fixed(1e10, 0.0, 2.0), log_input=False, reduction="none"),
+            sample(fixed(0.0, 1.0), fixed(1e10, 2.0), full=True),
+        ),
+        note="torch's gradient of target is NaN where target is 0 and full is set; here it is right",
+        realistic=sample(normal(512, 1024), constant(uniform(512, 1024, low=0.0, high=4.0))),
+    ),
+    Row(
+        F.gaussian_nll_loss,
+        T.gaussian_nll_loss,
+        GaussianNLLLossFunction,
+        samples=(
+            sample(normal(3, 4), normal(3, 4), constant(positive(3, 4))),
+            sample(normal(3, 4), normal(3, 4), positive(3, 4), full=True, reduction="none"),
+            sample(normal(3, 4), normal(3, 4), positive(3), reduction="sum"),
+            sample(normal(3, 4), normal(3, 4), positive(3, 1), eps=0.1),
+            sample(normal(2, 3, 4), normal(2, 3, 4), positive(2, 1, 4)),
+            sample(normal(3, 1), normal(3, 4), positive(3)),
+            sample(normal(3), normal(3), positive()),
+            sample(normal(), normal(), positive()),
+            sample(normal(3), normal(3), 0.5),
+            sample(normal(2, 0), normal(2, 0), positive(2, 0), reduction="sum"),
+            sample(normal(2, 2), normal(2, 2), fixed([0.5, 0.05], [0.02, 2.0]), eps=0.1),
+        ),
+        modules=(
+            drop(nn.GaussianNLLLoss, on=(*_ON, constant(positive(3, 4)))),
+            drop(nn.GaussianNLLLoss, full=True, eps=0.7, reduction="sum", on=(*_ON, positive(3))),
+        ),
+        kinks=(sample(normal(3), normal(3), fixed(0.1, 0.5, 0.05), eps=0.1),),
+        extremes=(
+            sample(fixed(-1e10, 1e10, 1e-30), fixed(1e10, 1e10, 0.0), fixed(1.0, 1e-30, 1e10)),
+            sample(fixed(1.0, 1.0, 0.0), fixed(1.0, 0.5, 0.0), fixed(0.0, 0.0, 1e-30)),
+        ),
+        realistic=sample(normal(512, 1024), constant(normal(512, 1024)), positive(512, 1024)),
     ),
 )

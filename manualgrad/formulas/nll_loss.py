@@ -45,7 +45,7 @@ class NLLLossFunction(Formula):
         dx = dw = None
         if needs_x:
             g = torch.where(kept, dl if w is None else dl * r, 0.0)
-            dx = g.new_zeros(x.shape).scatter_(dim, index, -g)
+            dx = g.new_zeros(x.shape).scatter_add_(dim, index, -g)
         if needs_w:
             losses = -x.gather(dim, index)
             if ctx.reduction == "mean":

@@ -1,0 +1,138 @@
+r"""Multi-class hinge loss: the score of the right class t is to exceed each other by a margin m.
+
+    forward    y_i    = (1/C) sum_(c != ti) w_ti h_ic^p,  h_ic = max(0, m - x_i,ti + x_ic),  p = 1 or 2
+    backward   dx_ic  = dy_i . w_ti p h_ic^(p-1) / C          c != ti
+               dx_iti = -sum_(c != ti) dx_ic
+               dw_c   = sum_(i: ti = c) dy_i . y_i / w_c
+    tangent    y_i'   = (1/C) sum_(c != ti) (w_ti p h_ic^(p-1) (x_ic' - x_i,ti') + w_ti' h_ic^p)
+
+h^0 is 1 where h > 0 and 0 elsewhere, the corner included. Then y is the 'mean' or the 'sum' over i, or with 'none' y_i.
+
+Shapes: x (C) or (N, C), class numbers t () or (N), w (C); y () or, with 'none', as t. Saves x, t and w.
+Source: Crammer & Singer (2001), On the algorithmic implementation of multiclass kernel-based vector machines; in the
+form of Weston & Watkins (1999), Support vector machines for multi-class pattern recognition.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import _reduction
+from torch.nn import functional as F
+
+from manualgrad.formula import Formula, call, reduce, save, spread
+
+
+class MultiMarginLossFunction(Formula):
+    autocast = "float32"
+
+    @staticmethod
+    def forward(x: Tensor, t: Tensor, p: int, margin: float, weight: Tensor | None, reduction: str) -> Tensor:
+        return F.multi_margin_loss(x, t, p, margin, weight, reduction=reduction)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int, float, Tensor | None, str], output: Tensor) -> None:
+        x, t, ctx.p, ctx.margin, weight, ctx.reduction = inputs
+        ctx.output_shape = output.shape
+        save(ctx, x, t, weight)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, None, None, None, Tensor | None, None]:
+        x, t, w = ctx.saved_tensors
+        needs_x, _, _, _, needs_w, _ = ctx.needs_input_grad
+        rows, t = _rows(x), t.reshape(-1, 1)
+        h, slope = _violations(rows, t, ctx.p, ctx.margin)
+        dl = dy.reshape(-1, 1) if ctx.reduction == "none" else spread(dy, t.shape, ctx.reduction)
+        dl = dl / rows.shape[1]
+        dx = dw = None
+        if needs_x:
+            dh = slope * (dl if w is None else dl * w[t])
+            dx = dh.scatter_add(1, t, -dh.sum(1, keepdim=True)).reshape(x.shape)
+        if needs_w:
+            losses = dl * (h**ctx.p).sum(1, keepdim=True)
+            dw = torch.zeros_like(w).index_add(0, t.reshape(-1), losses.reshape(-1))
+        return dx, None, None, None, dw, None
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Tensor | None, _: None, __: None, ___: None, w_t: Tensor | None, ____: None) -> Tensor:
+        x, t, w = ctx.saved_tensors
+        rows, t = _rows(x), t.reshape(-1, 1)
+        h, slope = _violations(rows, t, ctx.p, ctx.margin)
+        l_t = torch.zeros_like(rows)
+        if x_t is not None:
+            x_t = _rows(x_t)
+            l_t = slope * (x_t - x_t.gather(1, t))
+            l_t = l_t if w is None else w[t] * l_t
+        if w_t is not None:
+            l_t = l_t + w_t[t] * h**ctx.p
+        l_t = l_t.sum(1) / rows.shape[1]
+        return l_t.reshape(ctx.output_shape) if ctx.reduction == "none" else reduce(l_t, ctx.reduction)
+
+    @staticmethod
+    def check(x: Tensor, t: Tensor, p: int, margin: float, weight: Tensor | None, reduction: str) -> None:
+        if p not in (1, 2):
+            raise ValueError(f"p must be 1 or 2, got {p}")
+        if weight is not None and weight.dim() != 1:
+            raise ValueError(f"weight must have one dimension, got {tuple(weight.shape)}")
+        if x.dim() > 2 or x.shape[-1:] == (0,):
+            raise RuntimeError(f"input must have shape (C) or (N, C), with at least one class, got {tuple(x.shape)}")
+        if t.shape != x.shape[:-1] and not (x.dim() < 2 and t.shape == (1,)):
+            raise RuntimeError(
+                f"target must have shape {tuple(x.shape[:-1])} for input {tuple(x.shape)}, got {tuple(t.shape)}"
+            )
+        if t.dtype != torch.int64:
+            raise RuntimeError(f"target must hold class numbers, of dtype int64, got {t.dtype}")
+        number = x.shape[-1] if x.dim() else 1
+        wrong = t[(t < 0) | (t >= number)]
+        if wrong.numel():
+            raise RuntimeError(
+                f"target holds {wrong.flatten()[0].item()}, which is no class number: input {tuple(x.shape)} has "
+                f"{number} classes, numbered from 0"
+            )
+
+
+def _rows(x: Tensor) -> Tensor:
+    return x if x.dim() == 2 else x.reshape(1, -1)
+
+
+def _violations(x: Tensor, t: Tensor, p: int, margin: float) -> tuple[Tensor, Tensor]:
+    """By how much each class comes too near to the right one, which itself counts 0; the slope of the p-th power."""
+    h = (margin - x.gather(1, t) + x).clamp(min=0).scatter(1, t, 0.0)
+    return h, (h > 0).to(x.dtype) if p == 1 else 2 * h
+
+
+def multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Hinge loss of several classes. Same values and gradients as `torch.nn.functional.multi_margin_loss`.
+
+    input (C) or (N, C) holds scores, target () or (N) class numbers, int64; weight (C). Gradients flow to input and
+    weight (torch has none for weight). Raises RuntimeError for shapes that do not fit or a class number out of range,
+    ValueError for a p other than 1 and 2 and for an unknown reduction.
+
+    >>> import torch
+    >>> x = torch.tensor([[0.5, 0.25, -1.0]], requires_grad=True)
+    >>> loss = multi_margin_loss(x, torch.tensor([0]))
+    >>> loss.backward()
+    >>> loss.item(), x.grad
+    (0.25, tensor([[-0.3333,  0.3333,  0.0000]]))
+    """
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    return call(MultiMarginLossFunction, input, target, p, margin, weight, reduction)
+
+
+class MultiMarginLoss(nn.MultiMarginLoss):
+    """Drop-in `torch.nn.MultiMarginLoss` computed by `manualgrad.functional.multi_margin_loss`."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return multi_margin_loss(
+            input, target, p=self.p, margin=self.margin, weight=self.weight, reduction=self.reduction
+        )
