@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manualgrad.arguments import Parser
-from manualgrad.training.run import Run
+from manualgrad.training.command import load_recipe, new_run
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from manualgrad.catalogue import Row
+    from manualgrad.training.run import Run
 
 TOLERANCE = 1e-5  # float32, 100 steps
 STYLES = {"waiting": "dim", "proved": "green", "wrong": "bold red"}
@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--out", type=str, default=None, help="folder for the results; else the next in runs/demo")
     options = parser.parse_args(argv)
-    with Run("demo", Path(options.out) if options.out else None) as run:
+    with new_run("demo", options.out) as run:
         import torch
         from rich.console import Console
 
@@ -112,7 +112,6 @@ def train(console: Console, run: Run) -> bool:
     from lightning import seed_everything
 
     from manualgrad.training import train_twins
-    from manualgrad.training.command import load_recipe
 
     console.print("\n[bold]2. A network is trained with them, and its torch.nn twin beside it.[/]\n")
     started = time.perf_counter()
