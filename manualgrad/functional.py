@@ -133,6 +133,7 @@ from manualgrad.formulas.multi_margin_loss import multi_margin_loss as multi_mar
 from manualgrad.formulas.multilabel_margin_loss import multilabel_margin_loss as multilabel_margin_loss
 from manualgrad.formulas.multilabel_soft_margin_loss import multilabel_soft_margin_loss as multilabel_soft_margin_loss
 from manualgrad.formulas.nll_loss import nll_loss as nll_loss
+from manualgrad.formulas.pad import pad as pad
 from manualgrad.formulas.pointwise import abs as abs
 from manualgrad.formulas.pointwise import ceil as ceil
 from manualgrad.formulas.pointwise import cos as cos
@@ -360,6 +361,7 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (lp_pool1d, _F.lp_pool1d),
     (lp_pool2d, _F.lp_pool2d),
     (lp_pool3d, _F.lp_pool3d),
+    (pad, _F.pad),
     # attention
     (scaled_dot_product_attention, _F.scaled_dot_product_attention),
     (multi_head_attention_forward, _F.multi_head_attention_forward),

@@ -7,6 +7,7 @@ from manualgrad import nn
 from manualgrad.catalogue.row import Row, drop, normal, sample
 from manualgrad.formulas.conv import ConvFunction
 from manualgrad.formulas.conv_transpose import ConvTransposeFunction
+from manualgrad.formulas.pad import PadFunction
 
 ROWS = (
     Row(
@@ -123,5 +124,45 @@ ROWS = (
             drop(nn.ConvTranspose3d, 2, 4, (2, 3, 1), 2, (1, 2, 0), 1, 2, False, (1, 2, 1), on=(normal(2, 3, 3, 2),)),
         ),
         realistic=sample(normal(4, 16, 8, 8, 8), normal(16, 8, 4, 4, 4), normal(8), stride=2, padding=1),
+    ),
+    Row(
+        F.pad,
+        torch.nn.functional.pad,
+        PadFunction,
+        samples=(
+            sample(normal(2, 3, 4), (1, 2)),
+            sample(normal(2, 3, 4), (2, 1), "reflect"),
+            sample(normal(2, 3, 4), (2, 6), "replicate"),
+            sample(normal(2, 3, 4), (3, 4), "circular"),
+            sample(normal(2, 3, 4, 2), (1, 0, 2, -1, 0, 1, 3, 0), value=2.5),
+            sample(normal(3), (0, 2), "constant", -1.0),
+            sample(normal(), ()),
+            sample(normal(2, 0, 3), (1, 1)),
+            sample(normal(2, 3, 5, 4), (3, 2, 1, 4), "reflect"),
+            sample(normal(3, 5, 4), (-1, 2, 1, -3), "replicate"),
+            sample(normal(2, 3, 5, 4), (2, -1, -2, 3), "circular"),
+            sample(normal(2, 5, 4), (2, -1, -2, 3), "reflect"),
+            sample(normal(1, 2, 3, 4, 3), (1, 2, 3, 1, 2, 1), "reflect"),
+            sample(normal(2, 3, 4, 3), (1, 2, 3, 1, 0, 5), "replicate"),
+            sample(normal(1, 2, 3, 4, 3), (1, 2, 3, 1, 2, 3), "circular"),
+        ),
+        modules=(
+            drop(nn.ConstantPad1d, (2, 1), 1.5, on=(normal(2, 3, 5),)),
+            drop(nn.ZeroPad1d, 1, on=(normal(3, 5),)),
+            drop(nn.ReflectionPad1d, (2, 1), on=(normal(2, 3, 5),)),
+            drop(nn.ReplicationPad1d, (2, 1), on=(normal(3, 5),)),
+            drop(nn.CircularPad1d, (2, 1), on=(normal(2, 3, 5),)),
+            drop(nn.ConstantPad2d, (2, 1, 0, 3), 1.5, on=(normal(2, 2, 4, 5),)),
+            drop(nn.ZeroPad2d, 1, on=(normal(2, 4, 5),)),
+            drop(nn.ReflectionPad2d, (2, 1, 0, 3), on=(normal(2, 2, 4, 5),)),
+            drop(nn.ReplicationPad2d, (2, 1, 0, 6), on=(normal(2, 4, 5),)),
+            drop(nn.CircularPad2d, (2, 1, 0, 3), on=(normal(2, 2, 4, 5),)),
+            drop(nn.ConstantPad3d, (2, 1, 0, 3, 1, 1), 1.5, on=(normal(1, 2, 3, 4, 5),)),
+            drop(nn.ZeroPad3d, 1, on=(normal(2, 3, 4, 5),)),
+            drop(nn.ReflectionPad3d, (2, 1, 0, 3, 1, 1), on=(normal(1, 2, 3, 4, 5),)),
+            drop(nn.ReplicationPad3d, (2, 1, 0, 6, 1, 1), on=(normal(2, 3, 4, 5),)),
+            drop(nn.CircularPad3d, (2, 1, 0, 3, 1, 1), on=(normal(1, 2, 3, 4, 5),)),
+        ),
+        realistic=sample(normal(16, 64, 32, 32), (1, 1, 1, 1), "reflect"),
     ),
 )

@@ -78,7 +78,8 @@ class ConvFunction(Formula):
             rest = [n - ((o - 1) * s - 2 * q + d * (k - 1) + 1) for n, o, k, s, q, d in geometry]  # < s: no stride left
             dx = _CONV_TRANSPOSE[dims](dy, weight, None, stride, p, rest, groups, dilation)
             if apart:
-                dx = _unpad(dx, sizes, pads, mode)
+                for axis, (n, (before, after)) in enumerate(zip(sizes, pads, strict=True), start=2):
+                    dx = _fold_back(dx, axis, n, before, after, mode)
             if unbatched:
                 dx = dx.squeeze(0)
         if needs_weight and x.numel() == 0:
@@ -129,20 +130,19 @@ def _flat(pads: list[tuple[int, int]]) -> list[int]:
     return [p for pair in reversed(pads) for p in pair]
 
 
-def _unpad(dx: Tensor, sizes: Sequence[int], pads: list[tuple[int, int]], mode: str) -> Tensor:
-    """The adjoint of padding: what flowed to a padded position goes to where its value came from."""
-    for axis, (n, (before, after)) in enumerate(zip(sizes, pads, strict=True), start=2):
-        if mode == "zeros":
-            dx = dx.narrow(axis, before, n)
-            continue
-        source = torch.arange(-before, n + after, device=dx.device)
-        if mode == "reflect":
-            source = n - 1 - (n - 1 - source.abs()).abs()
-        elif mode == "replicate":
-            source = source.clamp(0, n - 1)
-        else:
-            source = source.remainder(n)
-        dx = dx.new_zeros(*dx.shape[:axis], n, *dx.shape[axis + 1 :]).index_add(axis, source, dx)
+def _fold_back(dy: Tensor, axis: int, n: int, before: int, after: int, mode: str) -> Tensor:
+    """The adjoint of padding one dimension: what flowed to a copy is added to the position it was copied from."""
+    source = torch.arange(-before, n + after, device=dy.device)
+    if mode == "reflect":
+        source = n - 1 - (n - 1 - source.abs()).abs()
+    elif mode == "replicate":
+        source = source.clamp(0, n - 1)
+    else:
+        source = source.remainder(n)
+    dx = F.pad(dy, [0, 0] * (dy.dim() - 1 - axis) + [-before, -after])
+    for start, count in ((0, before), (n + before, after)):
+        if count > 0 and mode != "zeros":
+            dx = dx.index_add(axis, source.narrow(0, start, count), dy.narrow(axis, start, count))
     return dx
 
 
