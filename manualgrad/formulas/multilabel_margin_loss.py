@@ -27,31 +27,30 @@ class MultilabelMarginLossFunction(Formula):
     autocast = "float32"
 
     @staticmethod
-    def forward(x: Tensor, t: Tensor, reduction: str) -> Tensor:
+    def forward(x: Tensor, t: Tensor, reduction: str) -> tuple[Tensor, Tensor]:
         if x.dim() > 2 or t.shape != x.shape:
             raise RuntimeError("target must have the shape of input")
         slope, violated = _counts(x, t)
         loss = ((slope * _rows(x)).sum(1) + violated) / slope.shape[1]  # each pair gives 1, -x_ij and x_ik
-        return reduce(loss.reshape(x.shape[:-1]).to(x.dtype), reduction)
+        return reduce(loss.reshape(x.shape[:-1]).to(x.dtype), reduction), slope
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, str], output: Tensor) -> None:
-        x, t, ctx.reduction = inputs
-        save(ctx, x, t)
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, str], output: tuple[Tensor, Tensor]) -> None:
+        x, _, ctx.reduction = inputs
+        ctx.shape = x.shape
+        save(ctx, output[1])
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
-        x, t = ctx.saved_tensors
-        slope, _ = _counts(x, t)
+    def backward(ctx: Any, dy: Tensor, _: Tensor | None) -> tuple[Tensor, None, None]:
+        (slope,) = ctx.saved_tensors
         dl = dy.reshape(-1, 1) if ctx.reduction == "none" else spread(dy, slope.shape[:1], ctx.reduction)
-        return (slope * (dl / slope.shape[1])).reshape(x.shape), None, None
+        return (slope * (dl / slope.shape[1])).reshape(ctx.shape), None, None
 
     @staticmethod
-    def jvp(ctx: Any, x_t: Tensor, _: None, __: None) -> Tensor:
-        x, t = ctx.saved_tensors
-        slope, _counted = _counts(x, t)
+    def jvp(ctx: Any, x_t: Tensor, _: None, __: None) -> tuple[Tensor, Tensor]:
+        (slope,) = ctx.saved_tensors
         l_t = (slope * _rows(x_t)).sum(1) / slope.shape[1]
-        return reduce(l_t.reshape(x.shape[:-1]), ctx.reduction)
+        return reduce(l_t.reshape(ctx.shape[:-1]), ctx.reduction), torch.zeros_like(slope)
 
     @staticmethod
     def check(x: Tensor, t: Tensor, reduction: str) -> None:
@@ -112,7 +111,8 @@ def multilabel_margin_loss(
     """
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
-    return call(MultilabelMarginLossFunction, input, target, reduction)
+    loss: Tensor = call(MultilabelMarginLossFunction, input, target, reduction)[0]
+    return loss
 
 
 class MultiLabelMarginLoss(nn.MultiLabelMarginLoss):
