@@ -193,6 +193,13 @@ from manualgrad.formulas.softmin import softmin as softmin
 from manualgrad.formulas.softplus import softplus as softplus
 from manualgrad.formulas.softshrink import softshrink as softshrink
 from manualgrad.formulas.softsign import softsign as softsign
+from manualgrad.formulas.surrogates import clip_gradient as clip_gradient
+from manualgrad.formulas.surrogates import gumbel_softmax as gumbel_softmax
+from manualgrad.formulas.surrogates import reverse_gradient as reverse_gradient
+from manualgrad.formulas.surrogates import scale_gradient as scale_gradient
+from manualgrad.formulas.surrogates import straight_through_one_hot as straight_through_one_hot
+from manualgrad.formulas.surrogates import straight_through_round as straight_through_round
+from manualgrad.formulas.surrogates import straight_through_sign as straight_through_sign
 from manualgrad.formulas.tanh import tanh as tanh
 from manualgrad.formulas.tanhshrink import tanhshrink as tanhshrink
 from manualgrad.formulas.threshold import threshold as threshold
@@ -309,6 +316,7 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (threshold, _F.threshold, torch.threshold),
     (glu, _F.glu),
     (softmin, _F.softmin),
+    (gumbel_softmax, _F.gumbel_softmax),
     (softmax, _F.softmax),
     (_with_dtype_third(softmax), torch.softmax, Tensor.softmax, torch.special.softmax),
     (log_softmax, _F.log_softmax),

@@ -7,6 +7,7 @@ Each takes a `Row` and raises AssertionError, naming the arguments, where the ro
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import pickle
 import warnings
@@ -181,12 +182,22 @@ def gradcheck(row: Row) -> None:
             return tuple(_call(row.function, _with_leaves(arguments, leaves)))
 
         leaves = _leaves((args, keywords))
-        is_view = any(o._is_view() for o in f(*leaves))  # the old vmap of gradcheck knows no tangents of views
+        is_view = any(o._is_view() for o in f(*leaves))
+        by_chance = _by_chance(row.function, (args, keywords))
+        batched = not is_view and not by_chance  # the old vmap of gradcheck knows no tangents of views and no chance
         if not row.surrogate:  # whose gradient is not that of its values
             torch.autograd.gradcheck(
-                f, leaves, check_forward_ad=True, check_batched_grad=True, check_batched_forward_grad=not is_view
+                f, leaves, check_forward_ad=True, check_batched_grad=True, check_batched_forward_grad=batched
             )
         torch.autograd.gradgradcheck(f, leaves, check_fwd_over_rev=_is_smooth(row, s)), what
+
+
+def _by_chance(function: Function, arguments: Arguments) -> bool:
+    """Whether `function` draws random numbers."""
+    _call(function, arguments)
+    after = torch.get_rng_state()
+    torch.manual_seed(0)
+    return not torch.equal(torch.get_rng_state(), after)
 
 
 def _is_smooth(row: Row, s: Sample) -> bool:
@@ -225,18 +236,17 @@ def transforms(row: Row) -> None:
     def vector(function: Function) -> Function:
         return lambda *values: tuple(_call(function, _with_leaves(arguments, values)))
 
+    vmap = functools.partial(torch.func.vmap, randomness="different")  # for formulas of chance
+    jacfwd = functools.partial(torch.func.jacfwd, argnums=everything, randomness="same")
+    jacrev = functools.partial(torch.func.jacrev, argnums=everything)
     transforms: dict[str, tuple[Function, Function, list[Tensor]]] = {
-        "vmap": (lambda f: torch.func.vmap(f), vector, batch),
+        "vmap": (vmap, vector, batch),
         "grad": (lambda f: torch.func.grad(f, everything), scalar, leaves),
-        "vmap(grad)": (lambda f: torch.func.vmap(torch.func.grad(f, everything)), scalar, batch),
-        "grad(vmap)": (
-            lambda f: torch.func.grad(lambda *v: torch.func.vmap(f)(*v).sum(), everything),
-            scalar,
-            batch,
-        ),
-        "jacrev": (lambda f: torch.func.jacrev(f, everything), vector, leaves),
-        "jacfwd": (lambda f: torch.func.jacfwd(f, everything), vector, leaves),
-        "hessian": (lambda f: torch.func.hessian(f, everything), scalar, leaves),
+        "vmap(grad)": (lambda f: vmap(torch.func.grad(f, everything)), scalar, batch),
+        "grad(vmap)": (lambda f: torch.func.grad(lambda *v: vmap(f)(*v).sum(), everything), scalar, batch),
+        "jacrev": (jacrev, vector, leaves),
+        "jacfwd": (jacfwd, vector, leaves),
+        "hessian": (lambda f: jacfwd(jacrev(f)), scalar, leaves),
     }
     for name, (transform, view, values) in transforms.items():
         with warnings.catch_warnings():  # torch warns of kernels that it batches slowly
@@ -397,7 +407,9 @@ def compiled(row: Row) -> None:
             return total
 
         leaves = _leaves((args, keywords))
+        torch.manual_seed(0)
         expected = scalar(leaves)
+        torch.manual_seed(0)
         fast = torch.compile(scalar, fullgraph=True, backend="aot_eager")(leaves)
         _same(fast.detach(), expected.detach(), what)
         truth = torch.autograd.grad(expected, leaves, allow_unused=True)
@@ -405,6 +417,7 @@ def compiled(row: Row) -> None:
             _same(a, b, f"{what}, compiled", rtol=1e-9, atol=1e-11)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            torch.manual_seed(0)
             inside = torch.compile(torch.func.grad(scalar), fullgraph=True, backend="aot_eager")(leaves)
         for a, b in zip(inside, truth, strict=True):
             _same(a.detach(), b, f"{what}, compile(func.grad)", rtol=1e-9, atol=1e-11)
@@ -414,7 +427,7 @@ def on_the_tape(row: Row) -> None:
     """The tape gives the gradients of autograd, whether our function is called or torch's."""
     for what, s in _each((*row.samples, *row.kinks), row):
         expected = _gradients(row.function, s.draw(seed=row.seed))[1]
-        for function in (row.function, row.twin):
+        for function in (row.function,) if row.surrogate else (row.function, row.twin):
             arguments = s.draw(seed=row.seed)
             with Tape() as tape:
                 outputs = [o for o in _call(function, arguments) if tape.tracks(o)]

@@ -4,7 +4,17 @@ The tests, the benchmark, `manualgrad list`, `manualgrad demo` and the table in 
 Adding a formula = one file in `formulas/` + one row in the file of its family here + its line on the two shelves.
 """
 
-from manualgrad.catalogue import activations, attention, convolution, elementary, layers, losses, pooling, recurrent
+from manualgrad.catalogue import (
+    activations,
+    attention,
+    convolution,
+    elementary,
+    layers,
+    losses,
+    pooling,
+    recurrent,
+    surrogates,
+)
 from manualgrad.catalogue.row import Draw as Draw
 from manualgrad.catalogue.row import Drop as Drop
 from manualgrad.catalogue.row import Row as Row
@@ -12,6 +22,7 @@ from manualgrad.catalogue.row import Sample as Sample
 
 FAMILIES: dict[str, tuple[Row, ...]] = {
     "activations": activations.ROWS,
+    "surrogates": surrogates.ROWS,
     "layers": layers.ROWS,
     "convolution": convolution.ROWS,
     "recurrent": recurrent.ROWS,

@@ -1,0 +1,307 @@
+r"""Surrogates: functions that declare a gradient which is not their derivative.
+
+    forward    y  = f(x)
+    backward   dx = what each formula below declares
+    tangent    y' = the same rule, of x'
+
+Rounding and the sign have slope 0 almost everywhere, which teaches a network nothing: a straight-through surrogate
+pretends that they are the identity. Others leave the values alone and change only what goes back.
+Second derivatives are those of the declared gradient. Shapes: x, y (*) any shape.
+"""
+
+import math
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manualgrad.formula import Formula, Pointwise, call, save
+
+
+class StraightThroughRoundFunction(Pointwise):
+    r"""Rounding that passes the gradient straight through.
+
+        forward    y  = round(x)
+        backward   dx = dy                              declared; the derivative is 0
+        tangent    y' = x'
+
+    Shapes: x, y (*) any shape. Saves nothing.
+    Source: Bengio, Leonard & Courville (2013), Estimating or propagating gradients through stochastic neurons,
+    section 2.3.
+    """
+
+    saves = "nothing"
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return torch.round(x)
+
+    @staticmethod
+    def slope(d: Tensor) -> Tensor:
+        return d.clone()
+
+
+class StraightThroughSignFunction(Pointwise):
+    r"""Sign that passes the gradient straight through where x is small.
+
+        forward    y  = 1 where x >= 0,  else -1
+        backward   dx = dy where |x| <= limit,  else 0   declared; the derivative is 0
+        tangent    y' = x' where |x| <= limit,  else 0
+
+    Shapes: x, y (*) any shape. Saves x.
+    Source: Hubara, Courbariaux, Soudry, El-Yaniv & Bengio (2016), Binarized neural networks, eqs. 1 and 4.
+    """
+
+    @staticmethod
+    def forward(x: Tensor, limit: float) -> Tensor:
+        return torch.sign(x).mul_(2).add_(1).clamp_(-1, 1)  # signs -1, 0, 1 to -1, 1, 3 to -1, 1, 1
+
+    @staticmethod
+    def slope(d: Tensor, x: Tensor, limit: float) -> Tensor:
+        if limit == math.inf:
+            return d.clone()
+        return d * (1 - torch.sign(torch.relu(x.abs() - limit)))
+
+
+class ReverseGradientFunction(Pointwise):
+    r"""Gradient reversal: the identity, whose gradient changes its sign.
+
+        forward    y  = x
+        backward   dx = -scale dy                       declared; the derivative is 1
+        tangent    y' = -scale x'
+
+    What comes before it learns to make worse what comes after it learns to make better.
+    Shapes: x, y (*) any shape. Saves nothing.
+    Source: Ganin & Lempitsky (2015), Unsupervised domain adaptation by backpropagation, eqs. 7 and 8.
+    """
+
+    saves = "nothing"
+
+    @staticmethod
+    def forward(x: Tensor, scale: float) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def slope(d: Tensor, scale: float) -> Tensor:
+        return d * -scale
+
+
+class ScaleGradientFunction(Pointwise):
+    r"""Gradient scaling: the identity, whose gradient is multiplied by a number.
+
+        forward    y  = x
+        backward   dx = scale dy                        declared; the derivative is 1
+        tangent    y' = scale x'
+
+    A part of a network then learns at another rate; scale 0 stops the gradient.
+    Shapes: x, y (*) any shape. Saves nothing.
+    Source: Schrittwieser et al. (2020), Mastering Atari, Go, chess and shogi by planning with a learned model,
+    appendix G.
+    """
+
+    saves = "nothing"
+
+    @staticmethod
+    def forward(x: Tensor, scale: float) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def slope(d: Tensor, scale: float) -> Tensor:
+        return d * scale
+
+
+class ClipGradientFunction(Formula):
+    r"""Gradient clipping: the identity, whose gradient is kept between two numbers.
+
+        forward    y  = x
+        backward   dx = min(max(dy, -limit), limit)     declared; the derivative is 1
+        tangent    y' = x'                              clipping belongs to what goes back
+
+    The rule is not linear in dy: it is no derivative of any function.
+    Shapes: x, y (*) any shape. Saves nothing.
+    Source: Graves (2013), Generating sequences with recurrent neural networks, section 4.1.
+    """
+
+    @staticmethod
+    def forward(x: Tensor, limit: float) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
+        ctx.limit = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        return dy.clamp(-ctx.limit, ctx.limit), None
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Tensor, _: None) -> Tensor:
+        return x_t.clone()
+
+
+class StraightThroughOneHotFunction(Formula):
+    r"""The most probable class as a one-hot vector, passing the gradient straight through to the probabilities.
+
+        forward    y_i = 1 where x_i is the largest along `dim`, the first of several,  else 0
+        backward   dx  = dy                             declared; the derivative is 0
+        tangent    y'  = x'
+
+    Shapes: x, y (*) any shape. Saves nothing.
+    Source: Jang, Gu & Poole (2017), Categorical reparameterization with Gumbel-softmax, section 2.2.
+    """
+
+    @staticmethod
+    def forward(x: Tensor, dim: int) -> Tensor:
+        return torch.zeros_like(x).scatter(dim, x.argmax(dim, keepdim=True), 1.0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
+        """Nothing is needed again."""
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        return dy.clone(), None
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Tensor, _: None) -> Tensor:
+        return x_t.clone()
+
+
+class GumbelSoftmaxFunction(Formula):
+    r"""Softmax of perturbed scores: a sample of a categorical distribution, made smooth.
+
+        forward    p_i  = e^((z_i + g_i) / tau) / sum_j e^((z_j + g_j) / tau)
+        backward   dz_i = p_i (dp_i - sum_j dp_j p_j) / tau
+        tangent    p'_i = p_i (z'_i - sum_j z'_j p_j) / tau
+
+    g is Gumbel noise, -log of exponential noise, drawn first: it is an input of the formula without a gradient.
+    Shapes: z, g, p (*) any shape; the sums run over `dim`. Saves p only.
+    Source: Jang, Gu & Poole (2017), Categorical reparameterization with Gumbel-softmax, eq. 2.
+    """
+
+    autocast = "float32 on cuda"
+
+    @staticmethod
+    def forward(z: Tensor, noise: Tensor, tau: float, dim: int) -> Tensor:
+        return torch.softmax((z + noise) / tau, dim)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float, int], output: Tensor) -> None:
+        save(ctx, output)
+        ctx.tau, ctx.dim = inputs[2:]
+
+    @staticmethod
+    def backward(ctx: Any, dp: Tensor) -> tuple[Tensor, None, None, None]:
+        (p,) = ctx.saved_tensors
+        u = dp * (p / ctx.tau)
+        return torch.addcmul(u, p, u.sum(ctx.dim, keepdim=True), value=-1), None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, z_t: Tensor, *_: None) -> Tensor:
+        (p,) = ctx.saved_tensors
+        u = z_t * (p / ctx.tau)
+        return torch.addcmul(u, p, u.sum(ctx.dim, keepdim=True), value=-1)
+
+
+def straight_through_round(input: Tensor) -> Tensor:
+    """`torch.round(input)`, halves to even, with the gradient of the identity; elementwise, any shape.
+
+    >>> import torch
+    >>> x = torch.tensor([0.4, 1.7], requires_grad=True)
+    >>> y = straight_through_round(x)
+    >>> y.detach(), torch.autograd.grad(y.sum(), x)[0]
+    (tensor([0., 2.]), tensor([1., 1.]))
+    """
+    return call(StraightThroughRoundFunction, input)
+
+
+def straight_through_sign(input: Tensor, limit: float = 1.0) -> Tensor:
+    """1 where `input` is at least 0, else -1, with the gradient of the identity where `|input| <= limit`, else 0.
+
+    Elementwise, any shape. With limit `math.inf` the gradient passes everywhere. Raises ValueError for a limit below 0.
+
+    >>> import torch
+    >>> x = torch.tensor([-0.4, 0.0, 1.7], requires_grad=True)
+    >>> y = straight_through_sign(x)
+    >>> y.detach(), torch.autograd.grad(y.sum(), x)[0]
+    (tensor([-1.,  1.,  1.]), tensor([1., 1., 0.]))
+    """
+    if not limit >= 0:
+        raise ValueError(f"straight_through_sign: limit must be at least 0, got {limit}")
+    return call(StraightThroughSignFunction, input, limit)
+
+
+def straight_through_one_hot(input: Tensor, dim: int = -1) -> Tensor:
+    """1 at the largest element along `dim`, at the first of several, 0 elsewhere, with the gradient of the identity.
+
+    input (*) any shape, usually probabilities. Raises IndexError for a dim out of range.
+
+    >>> import torch
+    >>> x = torch.tensor([0.2, 0.5, 0.3], requires_grad=True)
+    >>> y = straight_through_one_hot(x)
+    >>> y.detach(), torch.autograd.grad(y[0], x)[0]
+    (tensor([0., 1., 0.]), tensor([1., 0., 0.]))
+    """
+    return call(StraightThroughOneHotFunction, input, dim)
+
+
+def reverse_gradient(input: Tensor, scale: float = 1.0) -> Tensor:
+    """`input`, with a gradient that is multiplied by `-scale` on its way back; any shape.
+
+    >>> import torch
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> reverse_gradient(x, 0.5).sum().backward()
+    >>> x.grad
+    tensor([-0.5000, -0.5000])
+    """
+    return call(ReverseGradientFunction, input, scale)
+
+
+def scale_gradient(input: Tensor, scale: float) -> Tensor:
+    """`input`, with a gradient that is multiplied by `scale` on its way back; any shape.
+
+    >>> import torch
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> scale_gradient(x, 0.1).sum().backward()
+    >>> x.grad
+    tensor([0.1000, 0.1000])
+    """
+    return call(ScaleGradientFunction, input, scale)
+
+
+def clip_gradient(input: Tensor, limit: float) -> Tensor:
+    """`input`, with a gradient whose every element is clipped to [-limit, limit] on its way back; any shape.
+
+    Raises ValueError for a limit below 0.
+
+    >>> import torch
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> (clip_gradient(x, 0.5) * torch.tensor([0.1, -3.0])).sum().backward()
+    >>> x.grad
+    tensor([ 0.1000, -0.5000])
+    """
+    if not limit >= 0:
+        raise ValueError(f"clip_gradient: limit must be at least 0, got {limit}")
+    return call(ClipGradientFunction, input, limit)
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """A sample of the categorical distributions that `logits` are the scores of, smooth in them.
+
+    logits (*) any shape, the classes along `dim`; tau > 0 is the temperature: the smaller, the closer to one-hot. With
+    `hard` the sample is one-hot and the gradient is that of the smooth one. `eps` has no effect, as in torch. Same
+    values, gradients and random numbers as `torch.nn.functional.gumbel_softmax`; a hard sample is exactly 0 and 1.
+
+    >>> import torch
+    >>> z = torch.zeros(3, requires_grad=True)
+    >>> _ = torch.manual_seed(0)
+    >>> gumbel_softmax(z, hard=True)
+    tensor([0., 0., 1.], grad_fn=<StraightThroughOneHotFunctionBackward>)
+    """
+    if eps != 1e-10:
+        warnings.warn("gumbel_softmax: eps has no effect", stacklevel=2)
+    with torch.no_grad():
+        noise = -torch.empty_like(logits, memory_format=torch.contiguous_format).exponential_().log()
+    soft = call(GumbelSoftmaxFunction, logits, noise, tau, dim)
+    return call(StraightThroughOneHotFunction, soft, dim) if hard else soft
