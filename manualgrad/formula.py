@@ -319,7 +319,8 @@ class CastFunction(Formula):
         backward   dx = dy in the dtype of x
         tangent    y' = x' in the other dtype
 
-    It lives here because autocast needs it. Saves nothing.
+    It lives here because autocast needs it. Shapes: x, y (*) any shape. Saves nothing.
+    Source: any calculus book.
     """
 
     opmath = False
@@ -348,7 +349,8 @@ class CloneFunction(Formula):
         backward   dx = dy
         tangent    y' = x'
 
-    It lives here because `call_in_place` needs it. Saves nothing.
+    It lives here because `call_in_place` needs it. Shapes: x, y (*) any shape. Saves nothing.
+    Source: any calculus book.
     """
 
     opmath = False

@@ -109,7 +109,7 @@ def broken_claims(row: Row) -> list[str]:
 
 def train(console: Console, run: Run) -> bool:
     """Train the digits recipe with our gradients and with torch's from the same start; whether the two runs agree."""
-    from lightning import seed_everything
+    import torch
 
     from manualgrad.training import train_twins
 
@@ -117,7 +117,7 @@ def train(console: Console, run: Run) -> bool:
     started = time.perf_counter()
     recipe = load_recipe("digits")
     config = recipe.Config()
-    seed_everything(config.seed, verbose=False)
+    torch.manual_seed(config.seed)
     learner, data = recipe.build(config)
     twins = train_twins(learner, data, config.trainer, run)
     difference = twins.difference[-1]

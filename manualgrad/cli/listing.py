@@ -55,8 +55,10 @@ def names_on_the_shelf() -> list[str]:
 
 def page(row: Row) -> str:
     """All that is said about a formula: its docstring and, where a family shares a file, that of the file."""
-    file = inspect.cleandoc(inspect.getmodule(row.formula).__doc__ or "")
-    return row.text if row.text == file else f"{row.text}\n\n{file}"
+    file = inspect.getmodule(row.formula)
+    assert file is not None
+    shared = inspect.cleandoc(file.__doc__ or "") if file.__name__.startswith("manualgrad.formulas.") else ""
+    return row.text if shared in ("", row.text) else f"{row.text}\n\n{shared}"
 
 
 def signature(row: Row) -> str:
@@ -74,7 +76,7 @@ def formulas(text: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in PASSES}
     current = None
     for line in text.splitlines():
-        start = re.match(rf" +({'|'.join(PASSES)}) +(?=\S)", line)
+        start = re.match(rf" *({'|'.join(PASSES)})  +(?=\S)", line)
         if start:
             current = start[1]
             line = line[start.end() :]
