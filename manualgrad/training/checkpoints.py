@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises CheckpointError for a file that is missing, truncated, or holds anything else.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols that are not torch's: it fails all the same
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: there is no such checkpoint") from None
     except pickle.UnpicklingError:
@@ -28,8 +31,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ) from None
     except IsADirectoryError:
         raise CheckpointError(f"{path}: a folder, not a checkpoint") from None
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError):
-        raise CheckpointError(f"{path}: not readable as a checkpoint; it is truncated or damaged") from None
+    except Exception:  # torch's unpickler stumbles over a damaged file in any way that there is
+        reason = "it is truncated, damaged or something else"
+        raise CheckpointError(f"{path}: not readable as a checkpoint; {reason}") from None
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise CheckpointError(f"{path}: holds no state_dict; it was not written by Lightning")
     return checkpoint

@@ -14,8 +14,8 @@ import importlib.util
 import statistics
 import sys
 import typing
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,14 +50,21 @@ def main(argv: Sequence[str]) -> int:
     config = configure(recipe.Config, options)
     if splits is not None and not hasattr(getattr(config, "data", None), "split"):
         raise Mistake(f"--splits: {name} has no data.split")
+    with new_run(Path(name).stem, out) as run:
+        run.write("config.yaml", parser.dump(options))
+        return _train(recipe, config, run, splits)
+
+
+@contextmanager
+def new_run(name: str, out: str | None) -> Iterator[Run]:
+    """The new folder of a run, `out` or the next below `runs/<name>`. Raises Mistake if it cannot be had."""
     with ExitStack() as stack:
         try:
-            run = stack.enter_context(Run(Path(name).stem, Path(out) if out else None))
+            run = stack.enter_context(Run(name, Path(out) if out else None))
         except OSError as error:
             reason = f"{error.filename}: {error.strerror}" if error.strerror else str(error)
             raise Mistake(f"the results cannot be kept: {reason}") from None
-        run.write("config.yaml", parser.dump(options))
-        return _train(recipe, config, run, splits)
+        yield run
 
 
 def overview() -> str:

@@ -133,7 +133,9 @@ class Learner(LightningModule):
         x, y = batch
         output = self.network(x)
         predicted = self.prediction(output)
-        self.evaluated[f"{stage}_loss"].update(self.objective(output, y), weight=len(y))
+        loss = self.objective(output, y)
+        self._finite("validation" if stage == "val" else stage, loss)
+        self.evaluated[f"{stage}_loss"].update(loss, weight=len(y))
         self.evaluated[f"{stage}_metrics"].update(predicted, y)
         return predicted, y
 
@@ -145,7 +147,6 @@ class Learner(LightningModule):
         self._evaluate(batch, "val")
 
     def on_validation_epoch_end(self) -> None:
-        self._finite("validation", self.evaluated["val_loss"].compute())
         self._log_evaluated("val")
 
     def on_test_epoch_start(self) -> None:

@@ -29,10 +29,12 @@ def confusion(predicted: np.ndarray, targets: np.ndarray, names: Sequence[str]) 
     count = np.zeros((len(names), len(names)), dtype=int)
     np.add.at(count, (targets, predicted), 1)
     figure, axes = _axes("predicted class", "true class", size=max(4.0, 0.55 * len(names) + 1.5))
-    axes.imshow(count / np.maximum(count.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+    share = count / np.maximum(count.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), n in np.ndenumerate(count):
         if n:
-            axes.text(column, row, str(n), ha="center", va="center", color="white" if row == column else "black")
+            colour = "white" if share[row, column] > 0.5 else "black"
+            axes.text(column, row, str(n), ha="center", va="center", color=colour)
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
     axes.set_title(f"{np.trace(count)} of {count.sum()} test rows right")

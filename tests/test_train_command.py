@@ -1,0 +1,215 @@
+"""`manualgrad train`: what it says to mistakes, at once and in one line, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from manualgrad.arguments import Mistake
+from manualgrad.training.command import main, overview, recipes
+
+SHORT = ("--trainer.max_epochs", "1", "--hidden", "4")
+
+# Arguments after `manualgrad train`, and what is said to them. FILE.yaml holds what stands after the bar.
+MISTAKES = [
+    ("digts", "there is no recipe digts; did you mean digits? (breast_cancer, diabetes, digits)"),
+    ("DIGITS", "there is no recipe DIGITS; did you mean digits? ("),
+    ("none.py", "there is no file none.py"),
+    ("no_recipe.py", "no_recipe.py is no recipe: it has no Config"),
+    ("--hidden 3", "the recipe comes first, then --hidden (breast_cancer, "),
+    ("digits more", "too many arguments: more"),
+    ("digits --hiden 3", "there is no option --hiden; did you mean --hidden?"),
+    ("digits --hid 3", "there is no option --hid; did you mean --hidden?"),
+    ("digits --lr 3", "there is no option --lr; did you mean --optimizer.lr?"),
+    ("digits --trainer.max_epoch 3", "there is no option --trainer.max_epoch; did you mean --trainer.max_epochs?"),
+    ("digits --hidden", "hidden: expected one argument"),
+    ("digits --hidden many", "hidden takes a positive int, got many"),
+    ("digits --hidden 0", "hidden must be >0, got 0"),
+    ("digits --seed -1", "seed must be >=0, got -1"),
+    ("digits --engine hand", "engine takes autograd or tape, got hand"),
+    ("digits --optimizer.name adamw", "optimizer.name takes SGD or RMSprop or "),
+    ("digits --optimizer.lr -1", "optimizer.lr must be >0, got -1"),
+    ("digits --optimizer.lr nan", "optimizer.lr must be >0, got nan"),
+    ("digits --optimizer.momentum 0.9", "optimizer.momentum: AdamW has none, only SGD and RMSprop have"),
+    ("digits --optimizer 3", "optimizer takes settings, name: value, got 3"),
+    ("digits --data.validation 1", "data.validation must be >0 and <1, got 1"),
+    ("digits --data.file none.csv", "data.file: there is no file none.csv"),
+    ("digits --trainer.weights none.ckpt", "trainer.weights: there is no file none.ckpt"),
+    ("digits --splits 0", "splits must be >0, got 0"),
+    ("own.py --splits 2", "--splits: own.py has no data.split"),
+    ("digits --config none.yaml", "config: File does not exist: "),
+    ("digits --config=FILE.yaml | hiden: 3", "there is no setting hiden; did you mean hidden? (in FILE.yaml)"),
+    ("digits --config FILE.yaml | {data: {splt: 3}}", "there is no setting data.splt; did you mean data.split? (in "),
+    ("digits --config FILE.yaml | hidden: many", "hidden takes a positive int, got many (in FILE.yaml)"),
+    ("digits --config FILE.yaml | data: 3", "data holds settings (data.file, data.split, "),
+    ("digits --config FILE.yaml | [1, 2]", "FILE.yaml must hold settings"),
+    ("digits --config FILE.yaml | hidden: [", "FILE.yaml is not YAML: "),
+    ("digits --config FILE.yaml | \udcff\udcfe", "FILE.yaml is not YAML: it is not even text"),
+    ("digits --out full", "the results cannot be kept: full holds files already; give another folder"),
+    ("digits --out full/file", "the results cannot be kept: full/file: File exists"),
+    ("digits --out full/file/run", "the results cannot be kept: full/file"),
+    ("digits --out /dev/null/run", "the results cannot be kept: /dev/null"),
+]
+
+# Reads arguments and answers, a line of JSON each, and fails if that imported anything slow.
+WITHOUT_TORCH = """
+import contextlib, io, json, sys
+from manualgrad.cli import main
+for line in sys.stdin:
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        status = main(["train", *json.loads(line)])
+    print(json.dumps([status, said.getvalue()]))
+slow = {"torch", "lightning", "sklearn", "numpy", "matplotlib"} & set(sys.modules)
+assert not slow, slow
+"""
+
+
+def seconds(*command: str) -> tuple[float, subprocess.CompletedProcess[str]]:
+    """The processor time of a command, and what came of it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done
+
+
+def test_mistakes_are_answered_in_one_line_without_torch(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("a result")
+    (tmp_path / "no_recipe.py").write_text("def run(): ...")
+    (tmp_path / "own.py").write_text(
+        "from dataclasses import dataclass\n@dataclass\nclass Config:\n    size: int = 3\ndef run(): ...\n"
+    )
+    lines = []
+    for number, (given, _) in enumerate(MISTAKES):
+        words, _, content = given.partition(" | ")
+        (tmp_path / f"{number}.yaml").write_text(content, errors="surrogateescape")
+        lines.append(json.dumps(words.replace("FILE", str(number)).split()))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH],
+        input="\n".join(lines),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    for number, ((given, says), (status, said)) in enumerate(zip(MISTAKES, answers, strict=True)):
+        first, *rest = said.splitlines()
+        assert first.startswith(f"manualgrad train: {says}".replace("FILE", str(number))), given
+        assert rest == ["See manualgrad train --help"], given
+        assert status == 2, given
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert before == after  # no run folder, and nothing overwritten
+
+
+@pytest.mark.parametrize("words", [["digits", "--hiden", "3"], ["digits", "--help"], ["digits", "--print_config"], []])
+def test_the_answer_comes_at_once(words: list[str]) -> None:
+    code = "from manualgrad.cli import main; raise SystemExit(main())"
+    taken, done = seconds(sys.executable, "-c", code, "train", *words)
+    assert done.returncode == (2 if "--hiden" in words else 0)
+    assert taken < 0.5
+
+
+def test_the_list_of_recipes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert said == f"{overview()}\n" * 2
+    for name in recipes():
+        assert f"\n  {name} " in said
+
+
+def test_the_configuration_can_be_shown_and_given_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["digits", "--hidden", "77", "--print_config"])
+    assert not ended.value.code
+    shown = capsys.readouterr().out
+    assert "hidden: 77" in shown
+    assert "out" not in shown.split()
+    path = tmp_path / "shown.yaml"
+    path.write_text(shown)
+    with pytest.raises(SystemExit):
+        main(["digits", "--config", str(path), "--print_config"])
+    assert capsys.readouterr().out == shown
+
+
+# ---------------------------------------------------------------------------------- mistakes that training has to find
+
+
+def table(folder: Path, *rows: str) -> str:
+    path = folder / "mine.csv"
+    path.write_text("a,b,y\n" + "\n".join(rows))
+    return str(path)
+
+
+def test_a_file_of_ones_own(tmp_path: Path) -> None:
+    path = table(tmp_path, *(f"{k % 7},{-k},{k % 3}" for k in range(60)))
+    assert main(["digits", *SHORT, "--data.file", path, "--out", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "run" / "confusion.png").exists()
+
+
+def test_a_data_file_with_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = table(tmp_path, "1,2,0", "3,nan,1")
+    with pytest.raises(Mistake, match=r"mine.csv: line 3, column b: nan is not a finite number"):
+        main(["diabetes", *SHORT, "--data.file", path])
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.csv"]
+
+
+def test_weights_that_are_not_this_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["diabetes", *SHORT, "--out", "first"]) == 0
+    weights = Path("first/checkpoints/best.ckpt")
+    assert main(["diabetes", *SHORT, "--trainer.weights", str(weights), "--out", "second"]) == 0
+    with pytest.raises(Mistake, match=r"best.ckpt: a checkpoint of another network; network.0.weight is \(4, 10"):
+        main(["diabetes", *SHORT, "--hidden", "5", "--trainer.weights", str(weights)])
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(Mistake, match=r"best.ckpt: not readable as a checkpoint; it is truncated, damaged or"):
+        main(["diabetes", *SHORT, "--trainer.weights", str(weights)])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["first", "second"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the accelerator is there")
+def test_an_accelerator_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Mistake, match="CUDA"):
+        main(["diabetes", *SHORT, "--trainer.accelerator", "cuda"])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("engine", ["autograd", "tape"])
+def test_a_run_that_diverges_fails(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["--optimizer.name", "SGD", "--optimizer.lr", "1e12", "--engine", engine]
+    assert main(["diabetes", *words]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("manualgrad train diabetes: the training loss is ")
+    assert " steps (epoch " in said
+    assert said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_mean_over_splits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert main(["breast_cancer", *SHORT, "--splits", "3", "--out", str(out)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert sorted(p.name for p in out.iterdir()) == ["config.yaml", "metrics.json", "split-0", "split-1", "split-2"]
+    each = [json.loads((out / f"split-{k}" / "metrics.json").read_text())["test_loss"] for k in range(3)]
+    assert len(set(each)) > 1
+    found = json.loads((out / "metrics.json").read_text())["test_loss"]
+    assert found == {"mean": statistics.fmean(each), "sd": statistics.stdev(each), "splits": each}
+    assert said[-3] == f"test_loss: mean {found['mean']:.4f}, sd {found['sd']:.4f} over 3 splits"
+    alone = tmp_path / "alone"
+    assert main(["breast_cancer", *SHORT, "--data.split", "2", "--out", str(alone)]) == 0
+    assert (alone / "metrics.json").read_bytes() == (out / "split-2" / "metrics.json").read_bytes()
