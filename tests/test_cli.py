@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import json
 import re
@@ -317,6 +318,7 @@ WRONG_ROW = dataclasses.replace(BY_NAME["sigmoid"], twin=torch.tanh)
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_claim_that_does_not_hold_is_shown(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
     monkeypatch.setattr("manualgrad.catalogue.FAMILIES", {"few": (ROW,), "wrong": (WRONG_ROW,)})
+    monkeypatch.setattr(demo, "verdicts", functools.partial(demo.verdicts, processes=1))
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=terminal, width=100, highlight=False, soft_wrap=True)
     assert not demo.prove(console)
@@ -331,6 +333,12 @@ def test_what_is_wrong_with_a_row_is_said_in_a_line_each() -> None:
     assert broken
     for line in broken:
         assert re.fullmatch(r"sigmoid, \w+: [^\n]+", line)
+
+
+def test_helpers_prove_their_share_of_the_rows() -> None:
+    rows = [BY_NAME[name] for name in ("sigmoid", "linear", "exp", "tanh", "add")]
+    assert list(demo.verdicts(rows, processes=2)) == [(row.name, []) for row in rows]
+    assert [name for name, _ in demo.verdicts(rows[:1], processes=4)] == ["sigmoid"]
 
 
 def test_claims_are_sentences() -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import IO, TYPE_CHECKING
 
 from manualgrad.arguments import Parser
 from manualgrad.training.command import load_recipe, new_run
@@ -43,8 +48,7 @@ class Board:
 
     def __init__(self, families: dict[str, tuple[Row, ...]]) -> None:
         self._families = families
-        self.rows = [row for rows in families.values() for row in rows]
-        self.states = dict.fromkeys((row.name for row in self.rows), "waiting")
+        self.states = {row.name: "waiting" for rows in families.values() for row in rows}
 
     def __rich__(self) -> Table:
         from rich.table import Table
@@ -70,13 +74,13 @@ def prove(console: Console) -> bool:
     for check in QUICK:
         console.print(f"  - {claim(check)}", markup=False)
     console.print()
+    found = verdicts([row for rows in FAMILIES.values() for row in rows])
     wrong: list[str] = []
     boards = [Board(FAMILIES)] if console.is_terminal else [Board({name: rows}) for name, rows in FAMILIES.items()]
     for board in boards:
         with Live(board, console=console, refresh_per_second=12) if console.is_terminal else nullcontext():
-            for row in board.rows:
-                broken = broken_claims(row)
-                board.states[row.name] = "wrong" if broken else "proved"
+            for name, broken in itertools.islice(found, len(board.states)):
+                board.states[name] = "wrong" if broken else "proved"
                 wrong.extend(broken)
         if not console.is_terminal:
             console.print(board)
@@ -87,6 +91,48 @@ def prove(console: Console) -> bool:
     count = sum(map(len, FAMILIES.values()))
     console.print(f"\n{count} formulas, {count * len(QUICK)} claims: {verdict}. ({seconds:.1f} s)")
     return not wrong
+
+
+def verdicts(rows: Sequence[Row], processes: int = min(os.cpu_count() or 1, 4)) -> Iterator[tuple[str, list[str]]]:
+    """The name of each row and what it does not keep, in order. This process proves its share, helpers the others."""
+    share = -(-len(rows) // processes)
+    names = [row.name for row in rows]
+    others = [names[start : start + share] for start in range(share, len(rows), share)]
+    with ExitStack() as stack:
+        helpers = [stack.enter_context(_helper(part)) for part in others]
+        for row in rows[:share]:
+            yield row.name, broken_claims(row)
+        for part, helper in zip(others, helpers, strict=True):
+            for name in part:
+                yield name, json.loads(helper.readline())
+
+
+@contextmanager
+def _helper(names: list[str]) -> Iterator[IO[str]]:
+    """A process that proves the rows of these names and writes a line for each. It is gone when the block ends.
+
+    In a session of its own: Ctrl-C is answered here, once.
+    """
+    code = f"from manualgrad.cli.demo import help_to_prove; help_to_prove({names})"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout
+        finally:
+            process.kill()
+
+
+def help_to_prove(names: list[str]) -> None:
+    """What a helper does."""
+    import torch
+
+    from manualgrad.catalogue import BY_NAME
+
+    torch.set_num_threads(1)
+    for name in names:
+        print(json.dumps(broken_claims(BY_NAME[name])), flush=True)
 
 
 def claim(check: Callable[[Row], None]) -> str:
