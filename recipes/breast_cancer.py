@@ -11,6 +11,7 @@ one formula, and without the overflow that exp has in the other order.
 Protocol: for each split, a fifth of the rows is set aside for the test, and a share of the rest for validation. The
 activation, learning rate, weight decay and number of epochs were chosen by accuracy on rows held out of the training
 part of the five splits; the epoch is chosen by validation loss; the test rows are looked at once, at the end.
+Measured with seeds 0, 1 and 2: mean test accuracy .981, .982, .981 (logistic regression .981).
 
     manualgrad train breast_cancer                 one run, on split 0
     manualgrad train breast_cancer --splits 5      the mean over the splits

@@ -14,6 +14,7 @@ decay keeps it near one.
 Protocol: for each split, a fifth of the rows is set aside for the test, and a share of the rest for validation. The
 width, learning rate, weight decay and number of epochs were chosen by R2 on rows held out of the training part of the
 five splits; the epoch is chosen by validation loss; the test rows are looked at once, at the end.
+Measured with seeds 0, 1 and 2: mean R2 .432, .429, .423; mean absolute error 43.2, 43.4, 43.8.
 
     manualgrad train diabetes                      one run, on split 0
     manualgrad train diabetes --splits 5           the mean over the splits

@@ -10,6 +10,7 @@ computes the two as one formula, ReLU lets its part through where it was open, a
 Protocol: for each split, a fifth of the rows is set aside for the test, and a share of the rest for validation. The
 width, learning rate, weight decay and number of epochs were chosen by accuracy on rows held out of the training part
 of the five splits; the epoch is chosen by validation loss; the test rows are looked at once, at the end.
+Measured with seeds 0, 1 and 2: mean test accuracy .983, .980, .981 (scikit-learn's MLP .982, its SVC .990).
 
     manualgrad train digits                        one run, on split 0
     manualgrad train digits --splits 5             the mean over the splits
