@@ -25,8 +25,8 @@ from rich.console import Console
 
 from manualgrad import __version__, cli
 from manualgrad.arguments import Mistake, Parser
-from manualgrad.catalogue import BY_NAME, FAMILIES, ROWS
-from manualgrad.cli import demo, listing
+from manualgrad.catalogue import BY_NAME, ROWS
+from manualgrad.cli import demo
 from manualgrad.proof import QUICK
 
 # Runs the command line and fails if that imported torch.
@@ -284,6 +284,13 @@ def test_list_of_one_formula_is_all_that_is_said_about_it(capsys: pytest.Capture
     assert "Functions of one number" in out
 
 
+def test_list_of_a_function_that_is_several_formulas(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list", "multi_head_attention_forward"]) == 0
+    first, _, text = capsys.readouterr().out.partition("\n\n")
+    assert first.startswith("multi_head_attention_forward(query, key, value, ")
+    assert len(text) > 100
+
+
 def test_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list", "--json"]) == 0
     entries = json.loads(capsys.readouterr().out)
@@ -344,7 +351,3 @@ def test_helpers_prove_their_share_of_the_rows() -> None:
 def test_claims_are_sentences() -> None:
     for check in QUICK:
         assert re.fullmatch(r"\w.{20,}[^.]", demo.claim(check)), check.__name__
-
-
-def test_formulas_of_every_family_are_named_on_the_shelf() -> None:
-    assert sorted(listing.names_on_the_shelf()) == sorted(row.name for rows in FAMILIES.values() for row in rows)

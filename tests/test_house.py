@@ -159,10 +159,10 @@ def formula_classes() -> list[type[Formula]]:
     ]
 
 
-def functions_on_the_shelf() -> dict[str, Callable[..., Any]]:
-    """The functions of ours in `functional`, those that change their argument in place (`relu_`) left out."""
-    ours = {name: f for name, f in vars(functional).items() if inspect.isfunction(f)}
-    return {n: f for n, f in ours.items() if f.__module__.startswith("manualgrad.formulas") and not n.endswith("_")}
+def functions_on_the_shelf(package: str) -> dict[str, Callable[..., Any]]:
+    """The functions of a package in `functional`, those that change their argument in place (`relu_`) left out."""
+    functions = {name: f for name, f in vars(functional).items() if inspect.isfunction(f)}
+    return {n: f for n, f in functions.items() if f.__module__.startswith(f"{package}.") and not n.endswith("_")}
 
 
 @pytest.mark.parametrize("formula", formula_classes(), ids=lambda formula: formula.__name__)
@@ -173,12 +173,13 @@ def test_every_formula_has_a_row(formula: type[Formula]) -> None:
 
 
 def test_every_function_on_the_shelf_has_a_row_and_every_row_is_on_the_shelf() -> None:
-    on_the_shelf = functions_on_the_shelf()
-    assert set(on_the_shelf) == set(BY_NAME)
+    single = functions_on_the_shelf("manualgrad.formulas")
+    composed = functions_on_the_shelf("manualgrad.compositions")  # a row if it does not make use of other rows
+    assert set(single) <= set(BY_NAME) <= set(single | composed)
     assert len(BY_NAME) == len(ROWS), "two rows have one name"
-    assert sorted(names_on_the_shelf()) == sorted(BY_NAME)
+    assert sorted(names_on_the_shelf()) == sorted(single | composed)
     for row in ROWS:
-        assert on_the_shelf[row.name] is row.function
+        assert (single | composed)[row.name] is row.function
 
 
 def test_every_module_on_the_shelf_is_dropped_in_by_a_row() -> None:
@@ -191,7 +192,8 @@ def test_every_module_on_the_shelf_is_dropped_in_by_a_row() -> None:
             assert issubclass(module, twin)
             assert "__init__" not in vars(module), f"{name} overrides more than forward"
         lazy = issubclass(module, torch.nn.modules.lazy.LazyModuleMixin)  # becomes one of the others when first called
-        assert module in tried or lazy or twin is None, f"no row drops {name} in"
+        composed = module.__module__ == "manualgrad.composed"
+        assert module in tried or lazy or composed or twin is None, f"no row drops {name} in"
     assert tried <= set(ours.values())
 
 
@@ -228,7 +230,7 @@ def parameters(function: Callable[..., Any]) -> list[tuple[str, Any]]:
         if not function.__doc__:
             schema = getattr(torch.ops.aten, function.__name__).default._schema
             return [(a.name, a.default_value if a.has_default_value() else inspect._empty) for a in schema.arguments]
-        documented = re.search(r"\(.*?\)(?=\s*->)", function.__doc__, re.DOTALL)
+        documented = re.search(r"\(.*?\)(?=\s*(->|\n|$))", function.__doc__, re.DOTALL)
         assert documented is not None
         scope: dict[str, Any] = {}
         exec(f"from __future__ import annotations\nimport torch\ndef documented{documented[0]}: ...", scope)

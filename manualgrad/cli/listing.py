@@ -7,7 +7,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -32,15 +32,13 @@ def main(argv: Sequence[str]) -> int:
     if options.name and options.name not in (names := names_on_the_shelf()):
         raise Mistake(f"there is no formula {options.name}{nearest(options.name, names)}")
 
-    from manualgrad.catalogue import BY_NAME, ROWS
-
-    rows = [BY_NAME[options.name]] if options.name else ROWS
-    if options.json:
-        print(json.dumps([entry(row) for row in rows], indent=2, ensure_ascii=False))
-    elif options.markdown:
+    if options.markdown:
         print(markdown())
+    elif options.json:
+        print(json.dumps(entries(options.name), indent=2, ensure_ascii=False))
     elif options.name:
-        print(f"{signature(rows[0])}\n\n{page(rows[0])}")
+        (found,) = entries(options.name)
+        print(f"{found['signature']}\n\n{found['text']}")
     else:
         _show()
     return 0
@@ -61,10 +59,10 @@ def page(row: Row) -> str:
     return row.text if shared in ("", row.text) else f"{row.text}\n\n{shared}"
 
 
-def signature(row: Row) -> str:
-    """The public function's name and arguments, without types."""
-    parameters = inspect.signature(row.function).parameters.values()
-    return f"{row.name}({', '.join(str(p.replace(annotation=p.empty)) for p in parameters)})"
+def signature(function: Callable[..., Any]) -> str:
+    """The name and the arguments of a function, without types."""
+    parameters = inspect.signature(function).parameters.values()
+    return f"{function.__name__}({', '.join(str(p.replace(annotation=p.empty)) for p in parameters)})"
 
 
 def formulas(text: str) -> dict[str, list[str]]:
@@ -88,15 +86,24 @@ def formulas(text: str) -> dict[str, list[str]]:
     return found
 
 
-def entry(row: Row) -> dict[str, Any]:
-    """What `--json` says of a row."""
+def entries(name: str | None = None) -> list[dict[str, Any]]:
+    """What `--json` says: of the whole catalogue, or of one function on the shelf."""
+    from manualgrad import functional
     from manualgrad.catalogue import FAMILIES
 
+    found = [entry(row, family) for family, rows in FAMILIES.items() for row in rows if name in (None, row.name)]
+    if not found and name:  # several formulas in a row, without one of its own
+        function = getattr(functional, name)
+        found = [{"name": name, "signature": signature(function), "text": inspect.getdoc(function)}]
+    return found
+
+
+def entry(row: Row, family: str) -> dict[str, Any]:
     own, shared = formulas(row.text), formulas(page(row))
     return {
         "name": row.name,
-        "signature": signature(row),
-        "family": next(family for family, rows in FAMILIES.items() if row in rows),
+        "signature": signature(row.function),
+        "family": family,
         "modules": sorted({f"manualgrad.nn.{drop.module.__name__}" for drop in row.modules}),
         **{name: own[name] or shared[name] for name in PASSES},
         "text": page(row),
