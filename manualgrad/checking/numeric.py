@@ -1,0 +1,268 @@
+r"""Derivatives by differences, each with an error bar of its own.
+
+    phi(t) = f(x + t u),  wanted phi'(0)
+
+Central differences at t = h, 2h, 4h, two steps of Richardson extrapolation:
+
+    c_k = (phi(kh) - phi(-kh)) / 2kh        r = (64 c_1 - 20 c_2 + c_4) / 45        r - phi'(0) = O(h^6)
+
+The error bar adds three independent terms: how much the last step of the extrapolation changed the result; the
+rounding error of the values, divided by h; and what is left of the even part of phi after its t^2 and t^4 have been
+taken out, which a smooth function does not have and a kink or noise does. Steps shrink until the bar is small, so a
+kink at a distance of 1e-6 is stepped around. What does not converge is looked at from either side: two slopes that
+differ are a kink, one side that is not finite is the edge of a domain.
+
+Source: Richardson (1911); Fornberg (1988), Generation of finite difference formulas on arbitrarily spaced grids;
+Squire & Trapp (1998), Using complex variables to estimate derivatives of real functions (the complex step).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from manualgrad.checking.report import CheckError
+from manualgrad.checking.target import Target
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+EPS = float(np.finfo(np.float64).eps)
+_STEPS = (2.0**-9, 2.0**-12, 2.0**-16, 2.0**-21, 2.0**-26, 2.0**-33, 2.0**-41)
+_NOISY_STEPS = (2.0**-4, 2.0**-6, 2.0**-2, 2.0**-9)
+_TINY = 1e-300
+COARSE = 1e-12  # relative: values with more noise than this need larger steps and allow larger errors
+
+
+@dataclass
+class Slope:
+    """phi'(0) of each component, with an error bar; at a kink `left` and `right` differ and `value` is their mean.
+
+    `error` is infinite where no slope could be found: at a jump, or where the tangent is vertical.
+    """
+
+    value: Array
+    error: Array
+    left: Array
+    right: Array
+    kink: Mask
+
+
+def slope(phi: Callable[[float], Array], y0: Array, noise: Array, refine: bool = True) -> Slope:
+    """The slope at 0 of `phi`, whose value there is `y0` and whose values carry an error of `noise` each.
+
+    With `refine` off, one step size is tried and no side is looked at by itself: enough where phi is smooth, and the
+    error bar says where it is not.
+    """
+    value, error = np.zeros_like(y0), np.full_like(y0, np.inf)
+    sides = [(np.zeros_like(y0), np.full_like(y0, np.inf)) for _ in range(2)]
+    coarse = noise.max(initial=0.0) > COARSE * np.abs(y0[np.isfinite(y0)]).max(initial=_TINY)
+    steps = _NOISY_STEPS if coarse else _STEPS
+    for h in steps if refine else steps[:1]:
+        plus = np.stack([phi(k * h) for k in (1, 2, 4)])
+        minus = np.stack([phi(-k * h) for k in (1, 2, 4)])
+        with np.errstate(all="ignore"):
+            rounding = 3 * np.maximum(noise, EPS * np.abs(plus).max(0)) / h
+            c1, c2, c4 = (plus - minus) / (np.array([2.0, 4.0, 8.0])[:, None] * h)
+            r1, r2 = (4 * c1 - c2) / 3, (4 * c2 - c4) / 3
+            r = (16 * r1 - r2) / 15
+            even = (plus + minus) / 2 - y0
+            odd_one_out = np.abs(64 * even[0] - 20 * even[1] + even[2]) / (40 * h)
+            e = np.abs(r - r1) + rounding + odd_one_out
+            # Smaller bars win. Where two levels contradict one another, the larger step has jumped over something that
+            # its bar did not see, a pole or a corner, and the smaller one wins.
+            better = (e < error) | (np.abs(r - value) > 10 * (e + error))
+            value[better], error[better] = r[better], e[better]
+            if not refine or (error <= 1e-9 * np.abs(value) + 1e-11 * np.abs(value).max(initial=0)).all():
+                break
+            for k, points in enumerate((minus, plus)):
+                d1, d2, d4 = (points - y0) / (np.array([1.0, 2.0, 4.0])[:, None] * (h if k else -h))
+                a1, a2 = 2 * d1 - d2, 2 * d2 - d4
+                r = (4 * a1 - a2) / 3
+                e = np.abs(r - a1) + 4 * rounding
+                s, bar = sides[k]
+                better = e < bar
+                s[better], bar[better] = r[better], e[better]
+    (left, left_error), (right, right_error) = sides
+    kink = np.zeros(y0.shape, bool)
+    if refine:
+        with np.errstate(all="ignore"):
+            unsure = ~(error <= 1e-4 * np.abs(value) + 1e-9)
+            gap = np.abs(left - right)
+            sure = (left_error < 0.02 * gap) & (right_error < 0.02 * gap)
+            kink = unsure & np.isfinite(left_error + right_error) & sure
+            for bar, other, side in ((left_error, right_error, left), (right_error, left_error, right)):
+                edge = unsure & np.isinf(other) & (bar <= 1e-4 * np.abs(side) + 1e-9)
+                value[edge], error[edge] = side[edge], bar[edge]
+        value[kink], error[kink] = (left[kink] + right[kink]) / 2, (left_error + right_error)[kink]
+    return Slope(value, error, left, right, kink)
+
+
+class Differences:
+    """The derivatives of a target's outputs, all flattened into one vector, by its leaves, flattened likewise."""
+
+    def __init__(self, target: Target, outputs: Sequence[int], values: Sequence[Tensor]) -> None:
+        self.target, self.outputs = target, outputs
+        self.base = torch.cat([v.detach().reshape(-1) for v in values])
+        self.sizes = [v.numel() for v in values]
+        self._shapes = [v.shape for v in values]
+        self.scale = self.base.abs().clamp(0.1, 10.0).nan_to_num(1.0)
+        self.y0 = self.values(self.base)
+        self.noise = self._noise()
+        top = np.abs(self.y0[np.isfinite(self.y0)]).max(initial=_TINY)
+        self.relative_noise = float(self.noise.max(initial=0.0) / top)
+        self._complex: bool | None = None
+
+    def split(self, flat: Tensor) -> list[Tensor]:
+        """One tensor for each leaf, from one vector."""
+        return [part.view(shape) for part, shape in zip(flat.split(self.sizes), self._shapes, strict=True)]
+
+    @torch.no_grad()
+    def values(self, flat: Tensor) -> Array:
+        """The outputs at this point, flattened into one vector."""
+        try:
+            outputs = self.target.run(self.split(flat))
+            parts = [outputs[k].reshape(-1) for k in self.outputs]
+        except (ArithmeticError, RuntimeError, ValueError, IndexError):
+            if flat is self.base:
+                raise
+            return np.full_like(self.y0, np.nan)  # outside of the domain: as good as not finite
+        vector = parts[0] if len(parts) == 1 else torch.cat([p.to(torch.float64) for p in parts])
+        result = vector.to(torch.float64, copy=True).numpy()
+        if flat is not self.base and result.shape != self.y0.shape:
+            raise CheckError(f"{self.target.title}: the shape of the output depends on the values of the input")
+        return result
+
+    def _noise(self) -> Array:
+        """The error that each value carries: float64's rounding, unless forward loses digits on its way.
+
+        Third differences at a distance of 1e-7 leave nothing of a smooth function but its rounding. Values that were
+        rounded to a narrow dtype do not move at all at that distance, but can be told by their digits.
+        """
+        magnitude = np.abs(self.y0)
+        self.narrow = self.target.native
+        if self.target.native:
+            return magnitude * max(float(torch.finfo(leaf.dtype).eps) for leaf in self.target.leaves)
+        moved, left_over = self._third_differences(1e-7)
+        if left_over.max(initial=0.0) > COARSE * np.nan_to_num(magnitude).max(initial=_TINY):
+            # Noise, or a function that bends within 1e-7? Closer up the second is smooth.
+            moved_closer, closer = self._third_differences(1e-10)
+            left_over = np.where(moved_closer | ~moved, np.minimum(left_over, closer), left_over)
+        noise: Array = np.nan_to_num(np.maximum(EPS * magnitude, left_over))
+        finite = torch.from_numpy(self.y0[np.isfinite(self.y0)])
+        for dtype in (torch.bfloat16, torch.float16, torch.float32):
+            if len(finite) and bool((finite.to(dtype).to(torch.float64) == finite).all()):
+                far = torch.from_numpy(self.values(self.base + 1e-2 * self.scale * decimals(self.base.numel(), 7)))
+                still = not self._third_differences(1e-10)[0].any() and not np.array_equal(far.numpy(), self.y0)
+                if still and bool((far.to(dtype).to(torch.float64) == far).all()):
+                    self.narrow = True
+                    return np.maximum(noise, np.nan_to_num(magnitude) * float(torch.finfo(dtype).eps))
+        return noise
+
+    def _third_differences(self, distance: float) -> tuple[Mask, Array]:
+        """Which values move at all along a random line, and the largest third difference of six points on it."""
+        step = distance * self.scale * decimals(self.base.numel(), 7)
+        y = np.stack([self.y0] + [self.values(self.base + k * step) for k in range(1, 6)])
+        with np.errstate(all="ignore"):
+            third = np.abs(y[3:] - 3 * y[2:-1] + 3 * y[1:-2] - y[:-3]).max(0) / 4
+        return (y[1:] != y[0]).any(0), np.nan_to_num(third, nan=0.0, posinf=0.0)
+
+    def along(self, direction: Tensor, refine: bool = True) -> Slope:
+        """The derivative of every output along `direction`, in which a step of 1 moves each element by its scale."""
+        u = direction * self.scale
+        return slope(lambda t: self.values(self.base + t * u), self.y0, self.noise, refine)
+
+    def columns(self, indexes: Sequence[int], project: Array | None = None) -> Slope:
+        """The Jacobian's columns for these elements of the leaves: arrays of shape (outputs, columns).
+
+        With `project`, of shape (rows, outputs), its product with the Jacobian instead, of shape (rows, columns).
+        """
+        exact = self.complex_step_works()
+
+        def reduced(y: Array) -> Array:
+            return y if project is None else project @ y
+
+        y0 = reduced(self.y0)
+        noise = self.noise if project is None else np.abs(project) @ self.noise
+        found: list[Slope] = []
+        for j in indexes:
+            step = float(self.scale[j])
+
+            def phi(t: float, j: int = j, step: float = step) -> Array:
+                x = self.base.clone()
+                x[j] += t * step
+                return reduced(self.values(x))
+
+            if exact:
+                u = torch.zeros_like(self.base)
+                u[j] = 1.0
+                value = reduced(self._imaginary(u))
+                bar = 8 * EPS * np.abs(value) + _TINY
+                found.append(Slope(value, bar, value, value, np.zeros(value.shape, bool)))
+                continue
+            s = slope(phi, y0, noise)
+            found.append(Slope(s.value / step, s.error / step, s.left / step, s.right / step, s.kink))
+        empty = np.zeros((len(y0), 0))
+        return Slope(
+            *(
+                np.stack([getattr(s, name) for s in found], 1) if found else empty.astype(kind)
+                for name, kind in (("value", float), ("error", float), ("left", float), ("right", float), ("kink", bool))
+            )
+        )
+
+    # ---------------------------------------------------------------------------------------------- complex step
+
+    def complex_step_works(self) -> bool:
+        """Whether forward takes complex numbers and its imaginary part is the derivative, to the last digits.
+
+        Exact where it works, but abs(), max() and comparisons of real parts make it silently wrong: it is believed
+        only after it has agreed with differences along two random directions.
+        """
+        if self._complex is None:
+            self._complex = self._try_complex_step()
+        return self._complex
+
+    def _try_complex_step(self) -> bool:
+        if any(leaf.is_complex for leaf in self.target.leaves) or self.target.native or self.relative_noise > COARSE:
+            return False
+        for seed in (3, 4):
+            u = decimals(self.base.numel(), seed)
+            try:
+                value = self._imaginary(u * self.scale)
+            except Exception:  # whatever a forward does when it meets complex numbers for the first time
+                return False
+            truth = self.along(u, refine=False)
+            if not (np.abs(value - truth.value) <= 10 * truth.error + 1e-9 * np.abs(value)).all():
+                return False
+            if not (truth.error <= 1e-6 * np.abs(truth.value) + 1e-9).all():
+                return False
+        return True
+
+    @torch.no_grad()
+    def _imaginary(self, u: Tensor) -> Array:
+        tiny = 1e-150
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # "casting complex values to real discards the imaginary part"
+            result = self.target.raw(self.split(torch.complex(self.base, tiny * u)))
+        tensors = [t for t in (result if isinstance(result, (tuple, list)) else [result]) if isinstance(t, Tensor)]
+        floating = [t for t in tensors if t.is_floating_point() or t.is_complex()]
+        parts = [floating[k] for k in self.outputs]
+        if not all(p.is_complex() for p in parts):
+            raise CheckError("a real output of complex inputs")
+        vector = torch.cat([p.reshape(-1) for p in parts])
+        return vector.imag.to(torch.float64).numpy() / tiny
+
+
+def decimals(n: int, seed: int) -> Tensor:
+    """Random numbers in 0.1 ... 1.9 of either sign, with one decimal: none is near zero, none the same as its neighbour.
+
+    Short decimals make the numbers in a message readable.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    size = torch.randint(1, 20, (n,), generator=generator).to(torch.float64) / 10
+    return size * (torch.randint(0, 2, (n,), generator=generator) * 2 - 1)

@@ -1,0 +1,475 @@
+"""One point: what forward gives there, what backward claims there, and what differences measure there.
+
+`Point.disagreements` compares the two, first along random directions, which costs a few runs of forward, and entry by
+entry only where that shows a difference or cannot decide. The result is a list of `Case`s for the diagnosis.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from manualgrad.checking.diagnosis import Block, Case
+from manualgrad.checking.numeric import COARSE, Array, Differences, Slope, decimals
+from manualgrad.checking.target import Leaf, Target, Trace
+
+UNIT_ROWS = 40  # with at most this many output elements, backward is asked for every row of the Jacobian
+_ENTRIES = 2_000_000  # of a Jacobian that is held in memory
+_SECONDS = 1.5  # for measuring one input entry by entry
+_SAMPLE = 96  # rows and columns that are sampled where all would take too long
+
+
+@dataclass
+class Kinks:
+    """Entries of one Jacobian where the derivative does not exist."""
+
+    leaf: Leaf
+    output: str
+    indexes: list[tuple[int, ...]]  # of the input's elements
+    got: list[float]
+    left: list[float]
+    right: list[float]
+
+
+@dataclass
+class Point:
+    """See the module. The Jacobian is that of the outputs that carry a gradient, flattened."""
+
+    target: Target
+    values: list[Tensor]
+    truth: Target  # the function itself or, for a declared surrogate, the function that has the gradient
+    fresh: bool = False  # backward can be run only once after each forward
+    raw: bool = False  # autograd refuses what backward returns: ask the Function itself
+    excluded: set[int] = field(default_factory=set)  # leaves about which enough has been said
+    symmetric: set[int] = field(default_factory=set)  # leaves that may only be changed symmetrically
+
+    def __post_init__(self) -> None:
+        self.trace = self.target.trace(self.values)
+        self.shapes = [tuple(o.shape) for o in self.trace.outputs]
+        self.sizes = [o.numel() for o in self.trace.outputs]
+        self.rows = sum(self.sizes)
+        self._claims: tuple[Array, Array] | None = None
+        self._differences: Differences | None = None
+        # an upstream gradient and what backward makes of it, which the checks of behaviour compare with
+        self.sample: tuple[Tensor, list[Tensor | None]] = (self.random_upstream(1), [])
+
+    def copies(self) -> list[Tensor]:
+        """The values of the leaves, in memory of their own."""
+        return [v.clone() for v in self.values]
+
+    # -------------------------------------------------------------------------------------------------- upstream
+
+    def upstream(self, vector: Tensor) -> list[Tensor]:
+        """One upstream gradient for each tracked output, from one vector; own memory."""
+        parts = vector.split(self.sizes)
+        return [
+            p.reshape(o.shape).to(o.dtype, copy=True, memory_format=torch.contiguous_format)
+            for p, o in zip(parts, self.trace.outputs, strict=True)
+        ]
+
+    def random_upstream(self, seed: int) -> Tensor:
+        """A vector for `upstream`."""
+        return decimals(self.rows, seed)
+
+    def backward(self, vector: Tensor, trace: Trace | None = None) -> list[Tensor | None]:
+        """What backward gives each leaf for this upstream gradient."""
+        if trace is None:
+            if self.fresh:
+                self.trace = self.target.trace(self.values)
+            trace = self.trace
+        if self.raw:
+            return self._raw_backward(vector)
+        return trace.gradients(self.upstream(vector))
+
+    def _raw_backward(self, vector: Tensor) -> list[Tensor | None]:
+        from manualgrad.checking.behaviour import raw_backward
+
+        result = raw_backward(self.target, self.trace, self.upstream(vector)) or ()
+        gradients: list[Tensor | None] = []
+        for k, leaf in enumerate(self.target.leaves):
+            g = result[leaf.argument] if leaf.argument is not None and leaf.argument < len(result) else None
+            fits = isinstance(g, Tensor) and k not in self.excluded and expandable(leaf.value.shape, g.shape)
+            gradients.append(g.sum_to_size(leaf.value.shape) if fits and isinstance(g, Tensor) else None)
+        return gradients
+
+    def flatten(self, gradients: Sequence[Tensor | None]) -> Array:
+        """The gradients of all leaves in one vector, zeros for None."""
+        parts = [
+            np.zeros(leaf.value.numel()) if g is None else _numpy(g)
+            for g, leaf in zip(gradients, self.target.leaves, strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    # ------------------------------------------------------------------------------------------ claimed, measured
+
+    @property
+    def claims(self) -> tuple[Array, Array]:
+        """V (rows, outputs) and V times the claimed Jacobian (rows, inputs).
+
+        V is the identity for few outputs and random otherwise.
+        """
+        if self._claims is None:
+            if self.rows <= UNIT_ROWS:
+                v = np.eye(self.rows)
+            else:
+                v = np.stack([self.random_upstream(100 + k).numpy() for k in range(4)])
+            self._claims = v, self.claim(v)
+        return self._claims
+
+    def claim(self, v: Array) -> Array:
+        """v times the claimed Jacobian."""
+        if not len(v):
+            return np.zeros((0, sum(leaf.value.numel() for leaf in self.target.leaves)))
+        return np.stack([self.flatten(self.backward(torch.from_numpy(row))) for row in v])
+
+    @property
+    def differences(self) -> Differences:
+        """The measured side."""
+        if self._differences is None:
+            self._differences = Differences(self.truth, self.target.tracked, self.values)
+        return self._differences
+
+    @property
+    def slack(self) -> float:
+        """The relative error that a right backward may have: rounding, and the narrowest dtype on the way."""
+        noise = self.differences.relative_noise
+        return 1e-9 if noise <= COARSE else 100 * noise
+
+    def spans(self) -> list[slice]:
+        """Where each leaf lies in a flat vector of all inputs."""
+        edges = np.cumsum([0] + [leaf.value.numel() for leaf in self.target.leaves])
+        return [slice(int(a), int(b)) for a, b in zip(edges, edges[1:], strict=False)]
+
+    # -------------------------------------------------------------------------------------------------- comparing
+
+    def agree_along(self, u: Tensor) -> tuple[bool, float, float]:
+        """Whether claim and measurement agree along `u`, surely; the largest gap in error bars, and the largest bar."""
+        d = self.differences
+        v, claimed = self.claims
+        s = d.along(u, refine=False)
+        step = (u * d.scale).numpy()
+        used = step != 0
+        with np.errstate(all="ignore"):
+            part = claimed[:, used] * step[used]
+            got, size = part.sum(1), np.abs(part).sum(1)
+            unit = len(v) == self.rows <= UNIT_ROWS
+            true = s.value if unit else v @ s.value
+            bar = s.error if unit else np.abs(v) @ s.error
+            gap = np.abs(got - true)
+            limit = 10 * bar + self.slack * size
+            sure = bar <= 1e-6 * size + 1e-10 * max(1.0, float(np.abs(d.y0).max(initial=0)))
+            if d.relative_noise > COARSE:
+                sure = bar <= 0.2 * size.max(initial=0.0) + 1e-10
+            agreed = bool(((gap <= limit) & sure).all())
+            units = float(np.nan_to_num(gap / np.maximum(limit / 10, 1e-300), nan=np.inf).max(initial=0.0))
+        return agreed, units, float(bar.max(initial=0.0))
+
+    def disagreements(self, tried: list[str]) -> tuple[list[Case], list[Kinks]]:
+        """The inputs about whose gradient claim and measurement differ, and the kinks among the entries."""
+        d = self.differences
+        n = d.base.numel()
+        asked = torch.ones(n, dtype=torch.float64)
+        for k in self.excluded:
+            asked[self.spans()[k]] = 0.0
+        if not asked.any():
+            return [], []
+        results = [self.agree_along(asked * decimals(n, seed)) for seed in (11, 12)]
+        self._say(tried, results)
+        if all(ok for ok, _, _ in results):
+            return [], []
+        suspects = []
+        for k, span in enumerate(self.spans()):
+            if span.stop == span.start or k in self.excluded:
+                continue
+            for seed in (11, 12):
+                u = torch.zeros(n, dtype=torch.float64)
+                u[span] = decimals(n, seed)[span]
+                if not self.agree_along(u)[0]:
+                    suspects.append(k)
+                    break
+        if not suspects:
+            suspects = [k for k, s in enumerate(self.spans()) if s.stop > s.start and k not in self.excluded]
+        return self._entry_by_entry(suspects, tried)
+
+    def _say(self, tried: list[str], results: list[tuple[bool, float, float]]) -> None:
+        d = self.differences
+        v = self.claims[0]
+        how = "every row of the Jacobian" if len(v) == self.rows <= UNIT_ROWS else f"{len(v)} random rows of the Jacobian"
+        worst = max(units for _, units, _ in results)
+        tried.append(
+            f"{how} ({self.rows} x {d.base.numel()}) along {len(results)} random directions: error bars up to "
+            f"{max(bar for _, _, bar in results):.0e}, largest difference {worst:.1g} of them"
+        )
+
+    def _entry_by_entry(self, suspects: list[int], tried: list[str]) -> tuple[list[Case], list[Kinks]]:
+        d = self.differences
+        spans = self.spans()
+        start = time.perf_counter()
+        d.values(d.base)
+        seconds = time.perf_counter() - start + 2e-5
+        most = max(64, int(_SECONDS / (6 * seconds * len(suspects))))
+        columns = {k: self._choose_columns(k, spans[k], most) for k in suspects}
+        width = sum(len(c) for c in columns.values())
+        all_rows = np.arange(self.rows)
+        rows = all_rows
+        if self.rows > UNIT_ROWS and (self.rows > 600 or self.rows * width > _ENTRIES):
+            rows = self._choose_rows(columns)
+        v, claimed = self.claims
+        if not (len(v) == self.rows <= UNIT_ROWS):
+            v = np.zeros((len(rows), self.rows))
+            v[np.arange(len(rows)), rows] = 1.0
+            claimed = self.claim(v)
+        pick = None if len(rows) == self.rows else v
+        measured = {k: d.columns(columns[k], pick) for k in suspects}
+        tried.append(
+            f"{len(rows)} x {width} entries one by one"
+            + (" by the complex step" if d.complex_step_works() else " by differences")
+            + f", {time.perf_counter() - start:.2f} s"
+        )
+        return self._cases(suspects, columns, rows, claimed, measured)
+
+    def _choose_columns(self, k: int, span: slice, most: int) -> list[int]:
+        """All elements of a leaf or, where that would take too long, those that are wrong and some others."""
+        everything = range(span.start, span.stop)
+        size = len(everything)
+        if size <= most and size * self.rows <= _ENTRIES:
+            return list(everything)
+        wrong: list[int] = []
+        v, claimed = self.claims
+        if size <= 2 * most:
+            s = self.differences.columns(everything, v)
+            gap = np.abs(claimed[:, span] - s.value) > 10 * s.error + 1e-9 * np.abs(s.value)
+            wrong = [span.start + int(j) for j in np.flatnonzero(gap.any(0))]
+        else:
+            found = self._bisect(list(everything))
+            wrong = [] if found is None else [found]
+        rng = np.random.default_rng(k)
+        if len(wrong) > _SAMPLE:
+            wrong = sorted(rng.choice(wrong, _SAMPLE, replace=False).tolist())
+        others = rng.choice(size, min(_SAMPLE, size), replace=False) + span.start
+        return sorted({*wrong, *others.tolist()})
+
+    def _bisect(self, elements: list[int]) -> int | None:
+        """One element whose gradient is wrong, found by halving."""
+        n = self.differences.base.numel()
+        u = decimals(n, 13)
+
+        def differs(part: list[int]) -> bool:
+            some = torch.zeros(n, dtype=torch.float64)
+            some[part] = u[part]
+            return not self.agree_along(some)[0]
+
+        if not differs(elements):
+            return None
+        while len(elements) > 1:
+            half = elements[: len(elements) // 2]
+            elements = half if differs(half) else elements[len(elements) // 2 :]
+        return elements[0]
+
+    def _choose_rows(self, columns: dict[int, list[int]]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Rows in which the chosen columns have their largest entries, and some others."""
+        rng = np.random.default_rng(0)
+        rows = set(rng.choice(self.rows, min(16, self.rows), replace=False).tolist())
+        for chosen in columns.values():
+            some = chosen if len(chosen) <= 2 * _SAMPLE else rng.choice(chosen, 2 * _SAMPLE, replace=False).tolist()
+            for j in some:
+                u = torch.zeros_like(self.differences.base)
+                u[j] = 1.0
+                moved = np.abs(self.differences.along(u, refine=False).value)
+                rows.update(np.argsort(moved)[-2:].tolist())
+        return np.array(sorted(rows), dtype=np.int64)
+
+    # ------------------------------------------------------------------------------------------------------- cases
+
+    def _cases(
+        self,
+        suspects: list[int],
+        columns: dict[int, list[int]],
+        rows: np.ndarray[tuple[int], np.dtype[np.int64]],
+        claimed: Array,
+        measured: dict[int, Slope],
+    ) -> tuple[list[Case], list[Kinks]]:
+        blocks: dict[tuple[int, int], Block] = {}
+        kinks: list[Kinks] = []
+        start = 0
+        tensors = self.tensors()
+        for o, (shape, size) in enumerate(zip(self.shapes, self.sizes, strict=True)):
+            inside = (rows >= start) & (rows < start + size)
+            here = dict(tensors, output=_numpy(self.trace.outputs[o]).reshape(shape))
+            for k in suspects:
+                leaf = self.target.leaves[k]
+                s = measured[k]
+                got = claimed[np.ix_(inside, columns[k])]
+                block, kink = self._block(leaf, shape, rows[inside] - start, columns[k], got, s, inside, here, k)
+                blocks[k, o] = block
+                if kink.any():
+                    kinks.append(self._kinks(leaf, o, block, kink, s, inside))
+            start += size
+        cases = []
+        for (k, o), block in blocks.items():
+            if block.wrong.any() and not self._right_for_symmetric(k, block):
+                cases.append(self._case(k, o, block, blocks))
+        return cases, kinks
+
+    def _block(
+        self,
+        leaf: Leaf,
+        out_shape: tuple[int, ...],
+        rows: Array,
+        columns: list[int],
+        got: Array,
+        s: Slope,
+        inside: Array,
+        tensors: dict[str, Array],
+        k: int,
+    ) -> tuple[Block, Array]:
+        true, error, kink = s.value[inside], s.error[inside], s.kink[inside]
+        with np.errstate(all="ignore"):
+            top = np.abs(true[np.isfinite(error)]).max(initial=0.0)
+            limit = 10 * error + self.slack * np.abs(true) + 1e-11 * top
+            known = np.isfinite(error) & (error <= 0.05 * np.maximum(np.abs(true), np.nan_to_num(np.abs(got))) + 1e-9)
+            if self.slack > 1e-9:
+                limit += self.slack * top
+                known = np.isfinite(error)
+            # Beside an infinite slope, 0 / 0 is NaN for every output that the upstream gradient leaves out, in torch too.
+            known &= ~(np.isnan(got) & (~known & ~kink).any(0))
+        spans = self.spans()
+        block = Block(
+            tuple(leaf.value.shape),
+            out_shape,
+            rows,
+            np.array(columns) - spans[k].start,
+            got,
+            true,
+            limit,
+            known & ~kink,
+            tensors,
+            leaf.is_complex,
+        )
+        return block, kink
+
+    def _kinks(self, leaf: Leaf, o: int, block: Block, kink: Array, s: Slope, inside: Array) -> Kinks:
+        r, c = np.nonzero(kink)
+        return Kinks(
+            leaf,
+            self.output_name(o),
+            [tuple(int(i[j]) for i in block.in_index) for j in c],
+            [float(x) for x in block.got[r, c]],
+            [float(x) for x in s.left[inside][r, c]],
+            [float(x) for x in s.right[inside][r, c]],
+        )
+
+    def output_name(self, o: int) -> str:
+        """`output`, or `output 1` where there are several."""
+        return "output" if len(self.target.tracked) == 1 else f"output {self.target.tracked[o]}"
+
+    def tensors(self) -> dict[str, Array]:
+        """The floating-point quantities at this point, by name."""
+        found = {leaf.name: _numpy(v).reshape(v.shape) for leaf, v in zip(self.target.leaves, self.values, strict=True)}
+        found.update({name: _numpy(t).reshape(t.shape) for name, t in self.target.constants.items() if not t.is_complex()})
+        return found
+
+    def _case(self, k: int, o: int, block: Block, blocks: dict[tuple[int, int], Block]) -> Case:
+        target = self.target
+        nearby: list[Block] = []
+        clear = block.significant(block.true) | block.significant(block.got)
+        if int(clear.sum()) < 6 and block.full and len(block.cols) <= 16 and self.rows <= 64:
+            nearby = self._nearby(k, o)
+        scalars = dict(target.scalars)
+        scalars.update({name: float(t) for name, t in target.constants.items() if t.numel() == 1 and not t.is_complex()})
+        scalars.update({leaf.name: float(leaf.value) for leaf in target.leaves if leaf.value.numel() == 1})
+        return Case(
+            target.leaves[k].name,
+            self.output_name(o),
+            block,
+            nearby,
+            others={target.leaves[i].name: b for (i, p), b in blocks.items() if p == o and i != k},
+            siblings={self.output_name(p): b for (i, p), b in blocks.items() if i == k and p != o},
+            integers={name: t.numpy() for name, t in target.integers.items()},
+            scalars=scalars,
+            depends=lambda: self._depends(k, o),
+            constants=tuple(target.constants),
+        )
+
+    def _nearby(self, k: int, o: int) -> list[Block]:
+        """The same block at other points, where there are too few entries to tell a factor from a constant."""
+        found = []
+        for seed in range(4):
+            moved = list(self.values)
+            moved[k] = moved[k] * (1 + 0.1 * decimals(moved[k].numel(), 31 + seed).reshape(moved[k].shape))
+            try:
+                point = Point(self.target, moved, self.truth, self.fresh, self.raw, self.excluded)
+                if point.shapes != self.shapes or not all(bool(t.isfinite().all()) for t in point.trace.outputs):
+                    continue
+                span = self.spans()[k]
+                columns = list(range(span.start, span.stop))
+                measured = point.differences.columns(columns)
+                if point.rows > UNIT_ROWS:
+                    point._claims = np.eye(point.rows), point.claim(np.eye(point.rows))
+                rows = np.arange(point.rows)
+                start = sum(self.sizes[:o])
+                inside = (rows >= start) & (rows < start + self.sizes[o])
+                here = dict(point.tensors(), output=_numpy(point.trace.outputs[o]).reshape(self.shapes[o]))
+                got = point.claims[1][np.ix_(inside, columns)]
+                block, _ = point._block(
+                    self.target.leaves[k], self.shapes[o], rows[inside] - start, columns, got, measured, inside, here, k
+                )
+            except (RuntimeError, ValueError, ArithmeticError):
+                continue  # out of the function's domain
+            found.append(block)
+        return found
+
+    def _depends(self, k: int, o: int) -> bool:
+        """Whether a large change of leaf `k` changes output `o`: a step function does, an unused input does not."""
+        d = self.differences
+        span = self.spans()[k]
+        start = sum(self.sizes[:o])
+        here = slice(start, start + self.sizes[o])
+        for seed, factor in ((21, 1.0), (22, 5.0), (23, -3.0)):
+            moved = d.base.clone()
+            moved[span] += factor * decimals(len(d.base), seed)[span]
+            y = d.values(moved)[here]
+            if np.isfinite(y).all() and not np.array_equal(y, d.y0[here]):
+                return True
+        return False
+
+    def _right_for_symmetric(self, k: int, block: Block) -> bool:
+        """A function of symmetric matrices is only asked about symmetric changes (Cholesky reads one triangle)."""
+        shape = block.in_shape
+        value = self.values[k]
+        if not block.full or len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] < 2:
+            return False
+        if not torch.equal(value, value.mT):
+            return False
+
+        def symmetric(a: Array) -> Array:
+            cube = a.reshape(len(a), *shape)
+            return (cube + np.swapaxes(cube, -1, -2)).reshape(a.shape)
+
+        with np.errstate(invalid="ignore"):
+            gap = np.abs(symmetric(block.got) - symmetric(block.true))
+            right = bool((gap <= symmetric(block.limit))[block.usable].all())
+        if right:
+            self.symmetric.add(k)
+        return right
+
+    def direction(self, k: int, seed: int) -> Tensor:
+        """A random change of leaf `k`."""
+        u = decimals(self.values[k].numel(), seed + k).reshape(self.values[k].shape)
+        return u + u.mT if k in self.symmetric else u
+
+
+def expandable(shape: Sequence[int], desired: Sequence[int]) -> bool:
+    """Whether autograd would sum a gradient of shape `desired` to an input of `shape`."""
+    if len(shape) > len(desired):
+        return False
+    return all(a in (1, b) for a, b in zip(reversed(shape), reversed(desired), strict=False))
+
+
+def _numpy(t: Tensor) -> Array:
+    return t.detach().to(torch.float64, copy=True).reshape(-1).numpy()
