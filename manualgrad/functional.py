@@ -61,6 +61,7 @@ from manualgrad.formulas.cross_entropy import cross_entropy as cross_entropy
 from manualgrad.formulas.dropout import dropout as dropout
 from manualgrad.formulas.elu import elu as elu
 from manualgrad.formulas.elu import elu_ as elu_
+from manualgrad.formulas.embedding import embedding as embedding
 from manualgrad.formulas.extremes import amax as amax
 from manualgrad.formulas.extremes import amin as amin
 from manualgrad.formulas.extremes import max as max
@@ -370,6 +371,7 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (lp_pool2d, _F.lp_pool2d),
     (lp_pool3d, _F.lp_pool3d),
     (pad, _F.pad),
+    (embedding, _F.embedding),
     # attention
     (scaled_dot_product_attention, _F.scaled_dot_product_attention),
     (multi_head_attention_forward, _F.multi_head_attention_forward),

@@ -65,6 +65,7 @@ from manualgrad.formulas.conv_transpose import LazyConvTranspose3d as LazyConvTr
 from manualgrad.formulas.cross_entropy import CrossEntropyLoss as CrossEntropyLoss
 from manualgrad.formulas.dropout import Dropout as Dropout
 from manualgrad.formulas.elu import ELU as ELU
+from manualgrad.formulas.embedding import Embedding as Embedding
 from manualgrad.formulas.fractional_max_pool import FractionalMaxPool2d as FractionalMaxPool2d
 from manualgrad.formulas.fractional_max_pool import FractionalMaxPool3d as FractionalMaxPool3d
 from manualgrad.formulas.gaussian_nll_loss import GaussianNLLLoss as GaussianNLLLoss

@@ -9,6 +9,7 @@ from manualgrad.catalogue import (
     attention,
     convolution,
     elementary,
+    embedding,
     layers,
     losses,
     pooling,
@@ -28,6 +29,7 @@ FAMILIES: dict[str, tuple[Row, ...]] = {
     "recurrent": recurrent.ROWS,
     "attention": attention.ROWS,
     "pooling": pooling.ROWS,
+    "embedding": embedding.ROWS,
     "losses": losses.ROWS,
     "elementary": elementary.ROWS,
 }

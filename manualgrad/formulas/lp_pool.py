@@ -53,8 +53,8 @@ class LpPoolFunction(Formula):
         x, y = ctx.saved_tensors
         if y is None:
             i = _as_one(_extremes(ctx, x), ctx.dims)
-            zeros = torch.zeros_like(_as_one(x, ctx.dims))
-            dx = zeros.scatter_add(-1, i, _as_one(dy, ctx.dims)).reshape(x.shape) * x.sign()
+            zeros = dy.new_zeros(*x.shape[: -ctx.dims], x.shape[-ctx.dims :].numel())
+            dx = zeros.scatter_add_(-1, i, _as_one(dy, ctx.dims)).reshape(x.shape) * x.sign()
         else:
             u = dy * _root_slope(y, ctx.p)
             if ctx.ceil_mode:

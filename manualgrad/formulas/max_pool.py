@@ -56,7 +56,7 @@ class MaxPoolFunction(Formula):
         (i,) = ctx.saved_tensors
         dx = None
         if dy is not None:
-            dx = dy.new_zeros(ctx.planes).scatter_add(-1, i.reshape(ctx.windows), dy.reshape(ctx.windows))
+            dx = dy.new_zeros(ctx.planes).scatter_add_(-1, i.reshape(ctx.windows), dy.reshape(ctx.windows))
             dx = dx.reshape(ctx.shape)
         return dx, None, None, None, None, None, None
 
