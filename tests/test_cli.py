@@ -348,6 +348,25 @@ def test_helpers_prove_their_share_of_the_rows() -> None:
     assert [name for name, _ in demo.verdicts(rows[:1], processes=4)] == ["sigmoid"]
 
 
+def test_the_demo_from_end_to_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("manualgrad.catalogue.FAMILIES", {"few": (ROW,)})  # tests/test_catalogue.py proves them all
+    assert cli.main(["demo", "--out", str(tmp_path / "here")]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert f"1 formulas, {len(QUICK)} claims: all hold." in out
+    assert re.search(r"after 100 steps: \d\.\de-0[6789]$", out, re.MULTILINE)
+    first, second = re.findall(r"600 steps; on the test split: (.*)$", out, re.MULTILINE)
+    assert first == second
+    assert "The two runs agree." in out
+    for path in re.findall(rf"{tmp_path}/[\w/.]+", out):
+        assert Path(path).exists()
+    assert {p.name for p in (tmp_path / "here").iterdir()} == {"ours", "torch", "twins.png"}
+    assert cli.main(["demo", "--out", str(tmp_path / "here")]) == 2  # nothing is overwritten
+    assert "holds files already" in capsys.readouterr().err
+
+
 def test_claims_are_sentences() -> None:
     for check in QUICK:
         assert re.fullmatch(r"\w.{20,}[^.]", demo.claim(check)), check.__name__

@@ -111,21 +111,22 @@ def entry(row: Row, family: str) -> dict[str, Any]:
 
 
 def markdown() -> str:
-    """The table of the README, one part per family."""
+    """The tables of the README, one to unfold for each family."""
     from manualgrad.catalogue import FAMILIES
 
     lines = []
     for family, rows in FAMILIES.items():
-        lines += [f"**{family.capitalize()}**", "", "| name | forward | backward |", "| --- | --- | --- |"]
+        lines += ["<details>", f"<summary>{family} ({len(rows)})</summary>", ""]
+        lines += ["| name | forward | backward |", "| --- | --- | --- |"]
         for row in rows:
             passes = formulas(row.text)
             lines.append(f"| `{row.name}` | {_cell(passes['forward'])} | {_cell(passes['backward'])} |")
-        lines.append("")
+        lines += ["", "</details>", ""]
     return "\n".join(lines).rstrip()
 
 
 def _cell(lines: list[str]) -> str:
-    return "<br>".join(f"`{line}`" for line in lines).replace("|", "\\|")
+    return "<br>".join(f"`{line.replace('`', '')}`" for line in lines).replace("|", "\\|")
 
 
 def _show() -> None:
