@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -677,3 +677,33 @@ def test_twins_of_a_wrong_formula_do_not_agree(tmp_path: Path, monkeypatch: pyte
     twins = twins_of("digits", "tape", "64-true", tmp_path / "run")
     assert twins.difference[0] > 1e-6
     assert twins.difference[-1] > 1e-4
+
+
+# ----------------------------------------------------------------------------------------------------- configuration
+
+
+@pytest.mark.parametrize("name", get_args(get_type_hints(training.Optimizer)["name"]))
+def test_every_optimizer_of_the_configuration(name: str) -> None:
+    momentum = {"momentum": 0.5} if name in ("SGD", "RMSprop") else {}
+    settings = training.Optimizer(name, lr=0.25, weight_decay=0.125, schedule="cosine", **momentum)  # type: ignore[arg-type]
+    optimizer = settings.build(nn.Linear(2, 1).parameters())
+    assert type(optimizer) is getattr(torch.optim, name)
+    found = {key: optimizer.defaults[key] for key in ("lr", "weight_decay", *momentum)}
+    assert found == {"lr": 0.25, "weight_decay": 0.125, **momentum}
+    make = settings.scheduler(7)
+    assert make is not None
+    assert make(optimizer).T_max == 7
+    assert training.Optimizer().scheduler(7) is None
+
+
+@pytest.mark.parametrize("engine", ["autograd", "tape"])
+def test_bfloat16(engine: Engine, tmp_path: Path) -> None:
+    learner, data = learner_of("digits", engine)
+    seen = []
+    learner.network.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    with training.Run("lesson", tmp_path / "run") as run:
+        settings = training.Trainer(max_epochs=3, precision="bf16-mixed")
+        tested = training.fit(learner, data, settings, run, say=silent)
+    assert set(seen) == {torch.bfloat16}
+    assert {p.dtype for p in learner.parameters()} == {torch.float32}
+    assert tested["test_accuracy"] > 0.7

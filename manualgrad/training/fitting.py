@@ -86,7 +86,7 @@ def fit(
 def _quiet() -> Iterator[None]:
     """Lightning tells what devices it sees, and gives tips, at level INFO; warnings and errors come through.
 
-    Except one that is between Lightning 2.6 and torch 2.13, about a class of torch's that Lightning makes use of.
+    Except that an accelerator is not used, which the settings say, and what is between Lightning 2.6 and torch 2.13.
     """
     log = logging.getLogger("lightning.pytorch")
     level = log.level
@@ -94,6 +94,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
+            warnings.filterwarnings("ignore", ".* available but not used", UserWarning)
             yield
     finally:
         log.setLevel(level)
