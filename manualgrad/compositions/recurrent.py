@@ -16,12 +16,18 @@ from manualgrad.formula import call
 from manualgrad.formulas.dropout import dropout as drop
 from manualgrad.formulas.indexing import getitem
 from manualgrad.formulas.joining import cat, stack
-from manualgrad.formulas.recurrent import BatchSizes, FusedLstmFunction, GruFunction, LstmFunction, RnnFunction
+from manualgrad.formulas.recurrent import BatchSizes, GruFunction, LstmFunction, RnnFunction
 from manualgrad.formulas.shape import reshape, transpose
 
 Weights = Sequence[Tensor]
 # One layer in one direction: rows, initial states, its weights, batch sizes, reversed -> all its states.
 Layer = Callable[[Tensor, Sequence[Tensor], Weights, BatchSizes, bool], tuple[Tensor, ...]]
+
+
+class FusedLstmFunction(LstmFunction):
+    """A layer without projection, which torch's fused kernels compute: autocast runs it in the lower dtype."""
+
+    autocast = "lower"
 
 
 def lstm(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -46,19 +52,43 @@ def lstm(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def gru(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
-    """Gated recurrent unit. Same values and gradients as `torch.gru`, whose two forms it has; see `lstm`."""
+    """Gated recurrent unit. Same values and gradients as `torch.gru`, whose two forms it has; see `lstm`.
+
+    >>> import torch
+    >>> net = torch.nn.GRU(2, 3)
+    >>> x, h = torch.ones(4, 5, 2), torch.zeros(1, 5, 3)
+    >>> output, h_n = gru(x, h, list(net.parameters()), True, 1, 0.0, False, False, False)
+    >>> torch.allclose(output, net(x)[0])
+    True
+    """
     output, (h,) = _network(_gru_layer, input, arguments)
     return output, h
 
 
 def rnn_tanh(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
-    """Elman network with tanh. Same values and gradients as `torch.rnn_tanh`, whose two forms it has; see `lstm`."""
+    """Elman network with tanh. Same values and gradients as `torch.rnn_tanh`, whose two forms it has; see `lstm`.
+
+    >>> import torch
+    >>> net = torch.nn.RNN(2, 3)
+    >>> x, h = torch.ones(4, 5, 2), torch.zeros(1, 5, 3)
+    >>> output, h_n = rnn_tanh(x, h, list(net.parameters()), True, 1, 0.0, False, False, False)
+    >>> torch.allclose(output, net(x)[0])
+    True
+    """
     output, (h,) = _network(_rnn_layer("tanh"), input, arguments)
     return output, h
 
 
 def rnn_relu(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
-    """Elman network with relu. Same values and gradients as `torch.rnn_relu`, whose two forms it has; see `lstm`."""
+    """Elman network with relu. Same values and gradients as `torch.rnn_relu`, whose two forms it has; see `lstm`.
+
+    >>> import torch
+    >>> net = torch.nn.RNN(2, 3, nonlinearity="relu")
+    >>> x, h = torch.ones(4, 5, 2), torch.zeros(1, 5, 3)
+    >>> output, h_n = rnn_relu(x, h, list(net.parameters()), True, 1, 0.0, False, False, False)
+    >>> torch.allclose(output, net(x)[0])
+    True
+    """
     output, (h,) = _network(_rnn_layer("relu"), input, arguments)
     return output, h
 
@@ -71,7 +101,14 @@ def lstm_cell(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One step of `lstm`: input (N, in), hx = (h, c). Same values and gradients as `torch.lstm_cell`."""
+    """One step of `lstm`: input (N, in), hx = (h, c). Same values and gradients as `torch.lstm_cell`.
+
+    >>> import torch
+    >>> net, x, h = torch.nn.LSTMCell(2, 3), torch.ones(5, 2), torch.zeros(5, 3)
+    >>> h_next, c_next = lstm_cell(x, (h, h), *net.parameters())
+    >>> torch.allclose(h_next, net(x)[0])
+    True
+    """
     h, c = call(LstmFunction, input, *hx, w_ih, w_hh, b_ih, b_hh, None, (input.shape[0],), False)
     return h, c
 
@@ -79,21 +116,39 @@ def lstm_cell(
 def gru_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
-    """One step of `gru`: input (N, in), hx (N, hidden). Same values and gradients as `torch.gru_cell`."""
+    """One step of `gru`: input (N, in), hx (N, hidden). Same values and gradients as `torch.gru_cell`.
+
+    >>> import torch
+    >>> net, x = torch.nn.GRUCell(2, 3), torch.ones(5, 2)
+    >>> torch.allclose(gru_cell(x, torch.zeros(5, 3), *net.parameters()), net(x))
+    True
+    """
     return call(GruFunction, input, hx, w_ih, w_hh, b_ih, b_hh, (input.shape[0],), False)
 
 
 def rnn_tanh_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
-    """One step of `rnn_tanh`: input (N, in), hx (N, hidden). Same values and gradients as `torch.rnn_tanh_cell`."""
+    """One step of `rnn_tanh`: input (N, in), hx (N, hidden). Same values and gradients as `torch.rnn_tanh_cell`.
+
+    >>> import torch
+    >>> net, x = torch.nn.RNNCell(2, 3), torch.ones(5, 2)
+    >>> torch.allclose(rnn_tanh_cell(x, torch.zeros(5, 3), *net.parameters()), net(x))
+    True
+    """
     return call(RnnFunction, input, hx, w_ih, w_hh, b_ih, b_hh, "tanh", (input.shape[0],), False)
 
 
 def rnn_relu_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
-    """One step of `rnn_relu`: input (N, in), hx (N, hidden). Same values and gradients as `torch.rnn_relu_cell`."""
+    """One step of `rnn_relu`: input (N, in), hx (N, hidden). Same values and gradients as `torch.rnn_relu_cell`.
+
+    >>> import torch
+    >>> net, x = torch.nn.RNNCell(2, 3, nonlinearity="relu"), torch.ones(5, 2)
+    >>> torch.allclose(rnn_relu_cell(x, torch.zeros(5, 3), *net.parameters()), net(x))
+    True
+    """
     return call(RnnFunction, input, hx, w_ih, w_hh, b_ih, b_hh, "relu", (input.shape[0],), False)
 
 

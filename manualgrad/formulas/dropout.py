@@ -5,7 +5,7 @@ r"""Dropout: each element is kept with probability 1 - p, and divided by it.
     tangent    y' = x' . f
 
 The factors f are an input of the formula, drawn outside: a formula is a function, and gives the same twice.
-Shapes: x, f, y (*) any shape. Saves f only.
+Shapes: x, y (*) any shape, f as x, or () where all are dropped. Saves f only.
 Source: Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting.
 """
 
@@ -56,8 +56,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         raise ValueError(f"dropout: p is a probability, from 0 to 1, got {p}")
     if not training or p == 0 or input.numel() == 0:
         return input
-    factors = torch.empty_like(input, requires_grad=False).bernoulli_(1 - p)
-    factors = factors.div_(1 - p) if p < 1 else factors
+    factors = input.new_zeros(()) if p == 1 else torch.empty_like(input).bernoulli_(1 - p).div_(1 - p)
     return (call_in_place if inplace else call)(DropoutFunction, input, factors)
 
 

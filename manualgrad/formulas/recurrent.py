@@ -258,12 +258,6 @@ class LstmFunction(Formula):
         return hs_t, cs_t
 
 
-class FusedLstmFunction(LstmFunction):
-    """A layer without projection, which torch's fused kernels compute: autocast runs it in the lower dtype."""
-
-    autocast = "lower"
-
-
 def _lstm_slopes(
     ctx: Any,
     x: Tensor,
