@@ -243,6 +243,26 @@ def moving(*tangents: Tensor | None) -> tuple[Any, ...]:
     return tuple(0 if t is None else t for t in tangents)
 
 
+def norm_slope(e: Tensor, norm: Tensor, p: float, dim: int = -1) -> Tensor:
+    """The gradient of the p-norm of `e` along `dim`, given the value `norm`, which has that dimension still.
+
+    It is sign(e) (|e| / norm)^(p-1); where the norm is 0, and where e is for p < 1, it is 0. For p = inf it is shared
+    out among the entries of the largest size, and for p = 0, which counts entries, it is 0.
+    """
+    if p == 0:
+        return torch.zeros_like(e)
+    if p == 1:
+        return e.sign()
+    if p == float("inf"):
+        largest = (e.abs() == norm).to(e.dtype)
+        return e.sign() * largest / largest.sum(dim, keepdim=True)
+    norm = norm.masked_fill(norm == 0, 1)
+    if p == 2:
+        return e / norm
+    sizes = e.abs()
+    return e.sign() * sizes.masked_fill(sizes == 0, 1) ** (p - 1) * norm ** (1 - p)
+
+
 def broadcast_shape(*tensors: Tensor) -> torch.Size:
     """The shape that the tensors have together."""
     return torch.broadcast_shapes(*(t.shape for t in tensors))
@@ -406,7 +426,9 @@ def _explained(formula: type[Formula], args: tuple[Any, ...], error: Exception) 
     except (RuntimeError, TypeError, ValueError, IndexError) as clearer:
         return type(clearer)(f"{title}: {clearer}")
     names = list(inspect.signature(formula.forward).parameters)
-    named = {_PUBLIC_NAMES.get(n, n): a for n, a in zip(names, args, strict=False)}
+    named = {
+        _PUBLIC_NAMES.get(n, n) if isinstance(a, Tensor) else n: a for n, a in zip(names, args, strict=False)
+    }  # p is the input of some formulas and the exponent of others
     if named.get("reduction", "none") not in _REDUCTIONS:
         return ValueError(f"{title}: reduction must be 'none', 'mean' or 'sum', got {named['reduction']!r}")
     shown = ", ".join(f"{n} {_shown(a)}" for n, a in named.items() if isinstance(a, Tensor))

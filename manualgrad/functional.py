@@ -20,6 +20,7 @@ from manualgrad.compositions.recurrent import rnn_relu as rnn_relu
 from manualgrad.compositions.recurrent import rnn_relu_cell as rnn_relu_cell
 from manualgrad.compositions.recurrent import rnn_tanh as rnn_tanh
 from manualgrad.compositions.recurrent import rnn_tanh_cell as rnn_tanh_cell
+from manualgrad.compositions.triplets import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 from manualgrad.formulas.adaptive_avg_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
 from manualgrad.formulas.adaptive_avg_pool import adaptive_avg_pool2d as adaptive_avg_pool2d
 from manualgrad.formulas.adaptive_avg_pool import adaptive_avg_pool3d as adaptive_avg_pool3d
@@ -57,6 +58,8 @@ from manualgrad.formulas.conv import conv3d as conv3d
 from manualgrad.formulas.conv_transpose import conv_transpose1d as conv_transpose1d
 from manualgrad.formulas.conv_transpose import conv_transpose2d as conv_transpose2d
 from manualgrad.formulas.conv_transpose import conv_transpose3d as conv_transpose3d
+from manualgrad.formulas.cosine_embedding_loss import cosine_embedding_loss as cosine_embedding_loss
+from manualgrad.formulas.cosine_similarity import cosine_similarity as cosine_similarity
 from manualgrad.formulas.cross_entropy import cross_entropy as cross_entropy
 from manualgrad.formulas.dropout import dropout as dropout
 from manualgrad.formulas.elu import elu as elu
@@ -135,6 +138,8 @@ from manualgrad.formulas.multilabel_margin_loss import multilabel_margin_loss as
 from manualgrad.formulas.multilabel_soft_margin_loss import multilabel_soft_margin_loss as multilabel_soft_margin_loss
 from manualgrad.formulas.nll_loss import nll_loss as nll_loss
 from manualgrad.formulas.pad import pad as pad
+from manualgrad.formulas.pairwise_distance import pairwise_distance as pairwise_distance
+from manualgrad.formulas.pdist import pdist as pdist
 from manualgrad.formulas.pointwise import abs as abs
 from manualgrad.formulas.pointwise import ceil as ceil
 from manualgrad.formulas.pointwise import cos as cos
@@ -205,6 +210,7 @@ from manualgrad.formulas.tanh import tanh as tanh
 from manualgrad.formulas.tanhshrink import tanhshrink as tanhshrink
 from manualgrad.formulas.threshold import threshold as threshold
 from manualgrad.formulas.threshold import threshold_ as threshold_
+from manualgrad.formulas.triplet_margin_loss import triplet_margin_loss as triplet_margin_loss
 
 
 def _getter(name: str) -> Callable[..., Any]:
@@ -393,6 +399,12 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (multilabel_margin_loss, _F.multilabel_margin_loss),
     (poisson_nll_loss, _F.poisson_nll_loss),
     (gaussian_nll_loss, _F.gaussian_nll_loss),
+    (cosine_embedding_loss, _F.cosine_embedding_loss),
+    (triplet_margin_loss, _F.triplet_margin_loss),
+    (triplet_margin_with_distance_loss, _F.triplet_margin_with_distance_loss),
+    (cosine_similarity, _F.cosine_similarity, torch.cosine_similarity),
+    (pairwise_distance, _F.pairwise_distance, torch.pairwise_distance),
+    (pdist, _F.pdist, torch.pdist),
     # elementary operations
     (add, torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__),
     (sub, torch.sub, Tensor.sub, Tensor.__sub__, torch.subtract, Tensor.subtract),

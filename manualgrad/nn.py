@@ -37,6 +37,7 @@ from manualgrad.composed import LSTMCell as LSTMCell
 from manualgrad.composed import MultiheadAttention as MultiheadAttention
 from manualgrad.composed import RNN as RNN
 from manualgrad.composed import RNNCell as RNNCell
+from manualgrad.compositions.triplets import TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss
 from manualgrad.formulas.adaptive_avg_pool import AdaptiveAvgPool1d as AdaptiveAvgPool1d
 from manualgrad.formulas.adaptive_avg_pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
 from manualgrad.formulas.adaptive_avg_pool import AdaptiveAvgPool3d as AdaptiveAvgPool3d
@@ -62,6 +63,8 @@ from manualgrad.formulas.conv_transpose import ConvTranspose3d as ConvTranspose3
 from manualgrad.formulas.conv_transpose import LazyConvTranspose1d as LazyConvTranspose1d
 from manualgrad.formulas.conv_transpose import LazyConvTranspose2d as LazyConvTranspose2d
 from manualgrad.formulas.conv_transpose import LazyConvTranspose3d as LazyConvTranspose3d
+from manualgrad.formulas.cosine_embedding_loss import CosineEmbeddingLoss as CosineEmbeddingLoss
+from manualgrad.formulas.cosine_similarity import CosineSimilarity as CosineSimilarity
 from manualgrad.formulas.cross_entropy import CrossEntropyLoss as CrossEntropyLoss
 from manualgrad.formulas.dropout import Dropout as Dropout
 from manualgrad.formulas.elu import ELU as ELU
@@ -116,6 +119,7 @@ from manualgrad.formulas.pad import ReplicationPad3d as ReplicationPad3d
 from manualgrad.formulas.pad import ZeroPad1d as ZeroPad1d
 from manualgrad.formulas.pad import ZeroPad2d as ZeroPad2d
 from manualgrad.formulas.pad import ZeroPad3d as ZeroPad3d
+from manualgrad.formulas.pairwise_distance import PairwiseDistance as PairwiseDistance
 from manualgrad.formulas.poisson_nll_loss import PoissonNLLLoss as PoissonNLLLoss
 from manualgrad.formulas.prelu import PReLU as PReLU
 from manualgrad.formulas.relu import ReLU as ReLU
@@ -135,3 +139,4 @@ from manualgrad.formulas.softsign import Softsign as Softsign
 from manualgrad.formulas.tanh import Tanh as Tanh
 from manualgrad.formulas.tanhshrink import Tanhshrink as Tanhshrink
 from manualgrad.formulas.threshold import Threshold as Threshold
+from manualgrad.formulas.triplet_margin_loss import TripletMarginLoss as TripletMarginLoss

@@ -205,6 +205,52 @@ def test_weights_of_l1_loss(check: Callable[[Row], None]) -> None:
     check(WEIGHTED_L1)
 
 
+# ---------------------------------------------------------------------------------------------------------- distances
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
+def test_triplet_margin_loss_is_a_hinge_of_distances(swap: bool, p: float) -> None:
+    triplet = leaf(5, 4), leaf(5, 4, seed=1), leaf(5, 4, seed=2)
+    fused = F.triplet_margin_loss(*triplet, p=p, swap=swap, reduction="none")
+    chain = F.triplet_margin_with_distance_loss(
+        *triplet, distance_function=lambda x, y: F.pairwise_distance(x, y, p), swap=swap, reduction="none"
+    )
+    assert_same(fused, chain)
+    firsts = [gradients(loss, *triplet) for loss in (fused, chain)]
+    for ours, theirs in zip(*firsts, strict=True):
+        assert_same(ours, theirs)
+    seconds = [gradients(sum(g.square().sum() for g in first), *triplet) for first in firsts]  # type: ignore[arg-type]
+    for ours, theirs in zip(*seconds, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("swap", [False, True])
+def test_triplet_margin_loss_with_a_distance_of_the_user(reduction: str, swap: bool) -> None:
+    triplet = leaf(5, 4), leaf(5, 4, seed=1), leaf(5, 4, seed=2)
+
+    def distance(x: Tensor, y: Tensor) -> Tensor:
+        return 1 - torch.cosine_similarity(x, y)
+
+    losses = [
+        f(*triplet, distance_function=distance, margin=0.4, swap=swap, reduction=reduction)
+        for f in (F.triplet_margin_with_distance_loss, T.triplet_margin_with_distance_loss)
+    ]
+    assert_same(*losses)
+    for ours, theirs in zip(*(gradients(loss, *triplet) for loss in losses), strict=True):
+        assert_same(ours, theirs)
+
+
+def test_pdist_is_pairwise_distance_of_all_pairs() -> None:
+    x = leaf(5, 3)
+    i, j = torch.triu_indices(5, 5, 1)
+    for p in (0.5, 1.0, 2.0, 3.0, math.inf):
+        all_pairs, pairs = F.pdist(x, p), F.pairwise_distance(x[i], x[j], p, eps=0.0)
+        assert_same(all_pairs, pairs)
+        assert_same(gradients(all_pairs, x)[0], gradients(pairs, x)[0])
+
+
 # ----------------------------------------------------------------------------------------------------- odds and ends
 
 
@@ -325,6 +371,24 @@ BAD: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
     "variance shape": ("gaussian_nll_loss", (X, X, X[:, :3]), {}, r"var must have .*\(3, 4\).*got \(3, 3\)"),
     "variance": ("gaussian_nll_loss", (X, X, X - 1), {}, "var must not be negative, got -1"),
     "variance as a number": ("gaussian_nll_loss", (X, X, -2.0), {}, "var must not be negative, got -2"),
+    "anchor dimensions": ("triplet_margin_loss", (X, X, X[0]), {}, r"dimensions, got \(3, 4\) and \(3, 4\) and \(4,\)"),
+    "triplet margin": ("triplet_margin_loss", (X, X, X), {"margin": -1.0}, "margin must be greater than 0, got -1.0"),
+    "triplet reduction": ("triplet_margin_loss", (X, X, X), {"reduction": "avg"}, "reduction must be .*, got 'avg'"),
+    **{
+        f"{kind} of any distance": ("triplet_margin_with_distance_loss", args, keywords, message)
+        for kind, args, keywords, message in (
+            ("dimensions", (X, X, X[0]), {}, r"as many dimensions, got \(3, 4\) and \(3, 4\) and \(4,\)"),
+            ("margin", (X, X, X), {"margin": 0.0}, "margin must be greater than 0, got 0.0"),
+            ("reduction", (X, X, X), {"reduction": "avg"}, "reduction must be .*, got 'avg'"),
+        )
+    },
+    "distances": ("pairwise_distance", (X, X[:, :3]), {}, r"given x1 \(3, 4\) float32, x2 \(3, 3\) float32"),
+    "cosines": ("cosine_similarity", (X, X[:, :3]), {}, r"given x1 \(3, 4\) float32, x2 \(3, 3\) float32"),
+    "cosines of integers": ("cosine_similarity", (X.long(), X.long()), {}, "floating point"),
+    "dimension of cosines": ("cosine_similarity", (X, X), {"dim": 2}, "Dimension out of range .*got 2"),
+    "like or unlike": ("cosine_embedding_loss", (X, X, X), {}, r"target \(3, 4\) float32"),
+    "pairs of rows": ("pdist", (X[0],), {}, r"given input \(4,\) float32"),
+    "norm of rows": ("pdist", (X, -1.0), {}, "non-negative p"),
     **{
         f"{name} reduction": (name, (X, X), {"reduction": "avg"}, "reduction must be .*, got 'avg'")
         for name in (

@@ -22,6 +22,8 @@ from manualgrad.catalogue.row import (
 )
 from manualgrad.formulas.binary_cross_entropy import BinaryCrossEntropyFunction
 from manualgrad.formulas.binary_cross_entropy_with_logits import BinaryCrossEntropyWithLogitsFunction
+from manualgrad.formulas.cosine_embedding_loss import CosineEmbeddingLossFunction
+from manualgrad.formulas.cosine_similarity import CosineSimilarityFunction
 from manualgrad.formulas.cross_entropy import CrossEntropyFunction
 from manualgrad.formulas.gaussian_nll_loss import GaussianNLLLossFunction
 from manualgrad.formulas.half_mse_loss import HalfMSELossFunction
@@ -36,9 +38,12 @@ from manualgrad.formulas.multi_margin_loss import MultiMarginLossFunction
 from manualgrad.formulas.multilabel_margin_loss import MultilabelMarginLossFunction
 from manualgrad.formulas.multilabel_soft_margin_loss import MultilabelSoftMarginLossFunction
 from manualgrad.formulas.nll_loss import NLLLossFunction
+from manualgrad.formulas.pairwise_distance import PairwiseDistanceFunction
+from manualgrad.formulas.pdist import PdistFunction
 from manualgrad.formulas.poisson_nll_loss import PoissonNLLLossFunction
 from manualgrad.formulas.smooth_l1_loss import SmoothL1LossFunction
 from manualgrad.formulas.soft_margin_loss import SoftMarginLossFunction
+from manualgrad.formulas.triplet_margin_loss import TripletMarginLossFunction
 
 T = torch.nn.functional
 
@@ -107,6 +112,12 @@ def _multilabel_margin_loss(
     return _reduced(loss.reshape(input.shape[:-1]), size_average, reduce, reduction)
 
 
+def _pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """torch has no second derivative and no forward mode."""
+    i, j = torch.triu_indices(input.shape[0], input.shape[0], 1)
+    return torch.linalg.vector_norm(input[i] - input[j], p, 1)
+
+
 def positive(*shape: int) -> Draw:
     """Weights."""
     return uniform(*shape, low=0.5, high=1.5)
@@ -143,6 +154,7 @@ _LARGE = (
     sample(fixed(-1e10, -1.0, 0.0, 1e-20, 1e10), fixed(1e10, 1e10, -1e-20, 0.0, 1e10)),
     sample(fixed(0.0, 3.0), fixed(1e-30, 3.0), reduction="none"),
 )
+_NORMS = (0.5, 1.0, 1.5, 3.0, float("inf"))
 _ON = (normal(3, 4), normal(3, 4))
 _REALISTIC = sample(normal(512, 1024), constant(normal(512, 1024)))
 
@@ -608,5 +620,137 @@ ROWS: tuple[Row, ...] = (
             sample(fixed(1.0, 1.0, 0.0), fixed(1.0, 0.5, 0.0), fixed(0.0, 0.0, 1e-30)),
         ),
         realistic=sample(normal(512, 1024), constant(normal(512, 1024)), positive(512, 1024)),
+    ),
+    Row(
+        F.cosine_similarity,
+        T.cosine_similarity,
+        CosineSimilarityFunction,
+        samples=(
+            sample(normal(3, 4), normal(3, 4)),
+            sample(normal(3, 4), normal(3, 4), 0),
+            sample(normal(3, 4), normal(3, 4), dim=-1, eps=0.1),
+            sample(normal(3, 4), normal(2, 3, 1), dim=2),
+            sample(normal(2, 3, 4), normal(4)),
+            sample(normal(4), normal(4), dim=0),
+            sample(normal(), normal(), dim=0),
+            sample(normal(0, 3), normal(0, 3)),
+        ),
+        modules=(
+            drop(nn.CosineSimilarity, on=_ON),
+            drop(nn.CosineSimilarity, 0, 0.5, on=_ON),
+        ),
+        kinks=(
+            sample(fixed([0.0, 0.0], [1.0, 2.0]), fixed([1.0, 2.0], [0.0, 0.0])),
+            sample(fixed([0.3, 0.0], [1.0, 2.0]), fixed([1.0, 2.0], [0.1, 0.2]), eps=0.5),
+        ),
+        extremes=(sample(fixed([1e10, 1.0], [1e-10, 1e-10]), fixed([1e10, -1.0], [1.0, -1.0])),),
+        realistic=sample(normal(1024, 512), normal(1024, 512)),
+    ),
+    Row(
+        F.pairwise_distance,
+        T.pairwise_distance,
+        PairwiseDistanceFunction,
+        samples=(
+            sample(normal(3, 4), normal(3, 4)),
+            sample(normal(3, 4), normal(3, 4), 3.0, 0.1, True),
+            *(sample(normal(3, 4), normal(3, 4), p=p) for p in _NORMS),
+            sample(normal(3, 4), normal(3, 4), p=0.0),
+            sample(normal(3, 4), normal(2, 1, 4)),
+            sample(normal(3, 4), normal(3, 1), p=1.5),
+            sample(normal(4), normal(4)),
+            sample(normal(), normal()),
+            sample(normal(), normal(), keepdim=True),
+            sample(normal(0, 3), normal(0, 3)),
+        ),
+        modules=(
+            drop(nn.PairwiseDistance, on=_ON),
+            drop(nn.PairwiseDistance, 1.5, 0.1, True, on=_ON),
+            drop(nn.TripletMarginWithDistanceLoss, on=(*_ON, normal(3, 4))),
+            drop(
+                nn.TripletMarginWithDistanceLoss,
+                distance_function=nn.PairwiseDistance(1.5),
+                margin=2.0,
+                swap=True,
+                reduction="sum",
+                on=(*_ON, normal(3, 4)),
+            ),
+        ),
+        kinks=tuple(
+            sample(fixed([0.0, 0.0, 0.0], [1.0, -1.0, 0.0]), constant(fixed([0.0] * 3, [0.0] * 3)), p, 0.0)
+            for p in (2.0, *_NORMS)
+        ),
+        extremes=(sample(fixed([1e10, 1.0], [1e-10, 1e-10]), fixed([1e10, -1.0], [1.0, -1.0])),),
+        realistic=sample(normal(1024, 512), normal(1024, 512)),
+    ),
+    Row(
+        F.pdist,
+        T.pdist,
+        PdistFunction,
+        samples=(
+            sample(normal(4, 3)),
+            sample(normal(4, 3), 3.0),
+            *(sample(normal(4, 3), p=p) for p in _NORMS),
+            sample(normal(4, 3), p=0.0),
+            sample(normal(1, 3)),
+            sample(normal(0, 3)),
+        ),
+        kinks=tuple(sample(fixed([0.0, 0.0, 0.0], [1.0, -1.0, 0.0], [0.0] * 3), p) for p in (2.0, *_NORMS[:-1])),
+        extremes=(sample(fixed([1e10, 1.0], [1e-10, 1e-10], [1.0, 2.0])),),
+        reference=_pdist,
+        note="torch has no second derivative",
+        realistic=sample(normal(128, 64)),
+    ),
+    Row(
+        F.cosine_embedding_loss,
+        T.cosine_embedding_loss,
+        CosineEmbeddingLossFunction,
+        samples=(
+            sample(normal(3, 4), normal(3, 4), integers([1, -1, 1])),
+            sample(normal(5, 4), normal(5, 4), integers([1, -1, -1, -1, 0]), 0.3, reduction="none"),
+            sample(normal(5, 4), normal(5, 4), integers([-1, -1, -1, -1, 1]), margin=-0.5, reduction="sum"),
+            sample(normal(3, 4), normal(1, 4), signs(3)),
+            sample(normal(4), normal(4), signs()),
+            sample(normal(0, 4), normal(0, 4), signs(0), reduction="sum"),
+            sample(normal(3, 4), normal(3, 4), signs(3), size_average=False),
+            sample(normal(3, 4), normal(3, 4), signs(3), reduce=False),
+        ),
+        modules=(
+            drop(nn.CosineEmbeddingLoss, on=(*_ON, signs(3))),
+            drop(nn.CosineEmbeddingLoss, -0.3, reduction="sum", on=(*_ON, signs(3))),
+        ),
+        kinks=(
+            sample(fixed([1.0, 0.0], [3.0, 4.0]), fixed([0.0, 1.0], [1.0, 0.0]), integers([-1, -1])),
+            sample(fixed([0.0, 0.0], [3.0, 4.0]), fixed([0.0, 1.0], [0.0, 0.0]), integers([1, -1])),
+        ),
+        extremes=(sample(fixed([1e10, 1.0], [1e-10, 1e-10]), fixed([1e10, -1.0], [1.0, -1.0]), integers([1, -1])),),
+        realistic=sample(normal(1024, 512), normal(1024, 512), signs(1024)),
+    ),
+    Row(
+        F.triplet_margin_loss,
+        T.triplet_margin_loss,
+        TripletMarginLossFunction,
+        samples=(
+            sample(normal(3, 4), normal(3, 4), normal(3, 4)),
+            sample(normal(5, 4), normal(5, 4), normal(5, 4), 2.0, 3.0, 0.1, True, reduction="none"),
+            sample(normal(5, 4), normal(5, 4), normal(5, 4), swap=True, reduction="sum"),
+            *(sample(normal(3, 4), normal(3, 4), normal(3, 4), p=p) for p in _NORMS),
+            sample(normal(3, 4), normal(1, 4), normal(3, 1)),
+            sample(normal(4), normal(4), normal(4), swap=True),
+            sample(normal(2, 3, 4), normal(2, 3, 4), normal(2, 3, 4), reduction="none"),
+            sample(normal(0, 4), normal(0, 4), normal(0, 4), reduction="sum"),
+            sample(normal(3, 4), normal(3, 4), normal(3, 4), size_average=False),
+            sample(normal(3, 4), normal(3, 4), normal(3, 4), reduce=False),
+        ),
+        modules=(
+            drop(nn.TripletMarginLoss, on=(*_ON, normal(3, 4))),
+            drop(nn.TripletMarginLoss, 2.0, 1.5, 0.1, True, reduction="sum", on=(*_ON, normal(3, 4))),
+        ),
+        kinks=(
+            sample(fixed([0.0, 0.0]), fixed([3.0, 4.0]), fixed([6.0, 0.0]), margin=1.0, eps=0.0),
+            sample(fixed([0.0, 0.0]), fixed([4.0, 0.0]), fixed([2.0, 0.0]), eps=0.0, swap=True),
+            sample(fixed([1.0, 2.0]), fixed([1.0, 2.0]), fixed([1.0, 2.0]), eps=0.0, swap=True),
+        ),
+        extremes=(sample(fixed([1e10, 1.0], [1e-10, 1e-10]), fixed([1e10, -1.0], [1.0, -1.0]), normal(2, 2)),),
+        realistic=sample(normal(1024, 256), normal(1024, 256), normal(1024, 256)),
     ),
 )

@@ -1,0 +1,136 @@
+r"""Triplet margin loss: an anchor a is to be nearer to the positive b than to the negative c, by a margin m.
+
+    forward    y  = mean max(0, m + |a - b| - |a - c|)       p-norms of differences to which eps is added
+    backward   da = dy . v (s_ab - s_ac) / n,  db = -dy . v s_ab / n,  dc = dy . v s_ac / n
+    tangent    y' = mean v (s_ab . (a' - b') - s_ac . (a' - c'))
+
+v = [m + |a - b| - |a - c| >= 0] is 1 where the margin is violated, and s the slope of a norm, sign(e) (|e| /
+|e|_p)^(p-1). With `swap` the negative distance is the lesser of |a - c| and |b - c|, to which the gradient goes then;
+of two equal ones each gets half. Reduction 'sum' leaves out 1/n, and 'none' the sum as well.
+
+Shapes: a, b, c (*, D) of as many dimensions, which broadcast together; y () or, with 'none', (*). Saves the
+differences. The formula returns them too, so that what is saved is an output, and second derivatives see where it is
+from.
+Source: Balntas, Riba, Ponsa & Mikolajczyk (2016), Learning local feature descriptors with triplets and shallow
+convolutional neural networks, eqs. 3 and 5.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import _reduction
+
+from manualgrad.formula import Formula, call, moving, norm_slope, reduce, save, spread, unbroadcast
+
+
+class TripletMarginLossFunction(Formula):
+    autocast = "float32"
+
+    @staticmethod
+    def forward(
+        a: Tensor, b: Tensor, c: Tensor, margin: float, p: float, eps: float, swap: bool, reduction: str
+    ) -> tuple[Tensor, ...]:
+        if not a.dim() == b.dim() == c.dim():
+            shapes = " and ".join(str(tuple(x.shape)) for x in (a, b, c))
+            raise RuntimeError(f"anchor, positive and negative must have as many dimensions, got {shapes}")
+        if margin <= 0:
+            raise ValueError(f"margin must be greater than 0, got {margin}")
+        differences = [a - b + eps, a - c + eps, *([b - c + eps] if swap else [])]
+        near, far = _distances(differences, p)
+        return reduce((margin + near - far).clamp(min=0), reduction), *differences
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        a, b, c, ctx.margin, ctx.p, _, _, ctx.reduction = inputs
+        ctx.shapes = a.shape, b.shape, c.shape
+        ctx.set_materialize_grads(False)
+        save(ctx, *output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor | None, *des: Tensor | None) -> tuple[Tensor | None, ...]:
+        if dy is None and all(de is None for de in des):
+            return (None,) * 8
+        ab, ac, bc = moving(*(*des, None)[:3])
+        if dy is not None:
+            violated, slopes = _slopes(ctx)
+            dl = (violated * spread(dy, violated.shape, ctx.reduction)).unsqueeze(-1)
+            ab, ac, bc = (dl * s + d for s, d in zip(slopes, (ab, ac, bc), strict=True))
+        grads = (ab + ac, bc - ab, -ac - bc)
+        return *(
+            unbroadcast(g, shape) if needed and isinstance(g, Tensor) else None
+            for g, shape, needed in zip(grads, ctx.shapes, ctx.needs_input_grad, strict=False)
+        ), *[None] * 5
+
+    @staticmethod
+    def jvp(ctx: Any, a_t: Tensor | None, b_t: Tensor | None, c_t: Tensor | None, *_: None) -> tuple[Tensor, ...]:
+        a_t, b_t, c_t = moving(a_t, b_t, c_t)
+        tangents = [
+            torch.zeros_like(e) + t for e, t in zip(ctx.saved_tensors, (a_t - b_t, a_t - c_t, b_t - c_t), strict=False)
+        ]
+        violated, slopes = _slopes(ctx)
+        l_t = sum((s * t).sum(-1) for s, t in zip(slopes, tangents, strict=False))
+        return reduce(violated * l_t, ctx.reduction), *tangents
+
+
+def _distances(differences: list[Tensor], p: float) -> tuple[Tensor, Tensor]:
+    near, *far = (torch.linalg.vector_norm(e, p, -1) for e in differences)
+    return near, far[0] if len(far) == 1 else torch.minimum(*far)
+
+
+def _slopes(ctx: Any) -> tuple[Tensor, tuple[Any, Any, Any]]:
+    """Where the margin is violated, and the slopes of m + |a - b| - min(|a - c|, |b - c|) by the differences."""
+    near, *far = (torch.linalg.vector_norm(e, ctx.p, -1, keepdim=True) for e in ctx.saved_tensors)
+    ab, *others = (norm_slope(e, d, ctx.p) for e, d in zip(ctx.saved_tensors, (near, *far), strict=True))
+    if len(far) == 1:
+        return (ctx.margin + near - far[0] >= 0).squeeze(-1).to(near.dtype), (ab, -others[0], 0)
+    share = (far[0] < far[1]).to(near.dtype) + 0.5 * (far[0] == far[1])
+    violated = (ctx.margin + near - torch.minimum(*far) >= 0).squeeze(-1).to(near.dtype)
+    return violated, (ab, -others[0] * share, -others[1] * (1 - share))
+
+
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """`mean(max(0, margin + |anchor - positive| - |anchor - negative|))`. As `torch.nn.functional.triplet_margin_loss`.
+
+    The three (*, D) have as many dimensions and broadcast together; gradients flow to all. swap takes the positive in
+    place of the anchor where it is nearer to the negative. Raises RuntimeError for shapes that do not fit, ValueError
+    for a margin that is not positive and for an unknown reduction.
+
+    >>> import torch
+    >>> a = torch.tensor([[0.0, 0.0]], requires_grad=True)
+    >>> loss = triplet_margin_loss(a, torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 2.0]]), eps=0.0)
+    >>> loss.backward()
+    >>> loss.item(), a.grad
+    (4.0, tensor([[-0.6000,  0.2000]]))
+    """
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    loss: Tensor = call(TripletMarginLossFunction, anchor, positive, negative, margin, p, eps, swap, reduction)[0]
+    return loss
+
+
+class TripletMarginLoss(nn.TripletMarginLoss):
+    """Drop-in `torch.nn.TripletMarginLoss` computed by `manualgrad.functional.triplet_margin_loss`."""
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        return triplet_margin_loss(
+            anchor,
+            positive,
+            negative,
+            margin=self.margin,
+            p=self.p,
+            eps=self.eps,
+            swap=self.swap,
+            reduction=self.reduction,
+        )
