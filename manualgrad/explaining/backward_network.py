@@ -16,7 +16,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from manualgrad.explaining.local import local_derivatives
+from manualgrad.explaining.local import is_pointwise, local_derivatives
 from manualgrad.explaining.trace import Operation, Quantity, Trace
 from manualgrad.formula import FormulaError
 
@@ -94,12 +94,10 @@ class BackwardNetwork(nn.Sequential):
 def _reversed(operation: Operation) -> nn.Module:
     if operation.is_linear:
         return Transposed(operation.inputs[1].value)
-    if operation.is_pointwise:
+    if is_pointwise(operation):
         position, x = operation.moving[0]
         here = torch.arange(x.value.numel(), device=x.value.device)
-        slopes = local_derivatives(operation, position, here)
-        if torch.equal(slopes.source, here) and torch.equal(slopes.target, here):
-            return Gate(slopes.slope.reshape(x.value.shape))
+        return Gate(local_derivatives(operation, position, here).slope.reshape(x.value.shape))
     raise FormulaError(
         f"backward_network: step {operation.number} ({operation.title}) is neither linear nor pointwise; "
         "it takes a chain of linear and pointwise layers"

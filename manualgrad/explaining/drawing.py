@@ -16,6 +16,7 @@ from itertools import pairwise
 
 import torch
 
+from manualgrad.explaining.local import is_pointwise
 from manualgrad.explaining.trace import OUT, PARAMETER, Operation, Quantity, Trace
 from manualgrad.explaining.wording import number, size
 
@@ -190,7 +191,7 @@ def unit_layers(trace: Trace) -> list[UnitLayer]:
             if units > MOST_UNITS or width > MOST_UNITS or units * width > MOST_EDGES:
                 return []
             layers.append(UnitLayer(op, None))
-        elif op.is_pointwise and layers and layers[-1].activation is None and op.output.role == OUT:
+        elif layers and layers[-1].activation is None and op.output.role == OUT and is_pointwise(op):
             layers[-1] = UnitLayer(layers[-1].linear, op)
         else:
             return []

@@ -68,6 +68,15 @@ def local_derivatives(operation: Operation, position: int, sources: Tensor, outp
     return Slopes(sources[place], target, slopes[target, place])
 
 
+def is_pointwise(operation: Operation) -> bool:
+    """Whether it is a function of one moving tensor, element by element, as activations are."""
+    moving = operation.moving
+    if len(moving) != 1 or len(operation.outputs) != 1 or moving[0][1].value.shape != operation.output.value.shape:
+        return False
+    slopes = _one_target_each(operation, moving[0][0], 0)
+    return slopes is not None and torch.equal(slopes.source, slopes.target)
+
+
 def _back(operation: Operation, position: int, output: int, dy: Tensor) -> Tensor:
     dys: list[Tensor | None] = [None] * len(operation.outputs)
     dys[output] = dy

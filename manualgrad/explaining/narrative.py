@@ -13,7 +13,7 @@ import torch
 
 from manualgrad.explaining.expression import CLOSE, COMMA, DOT, EQUALS, OPEN, PLUS, D, Op, Part, Word, joined
 from manualgrad.explaining.formula_text import formula_lines
-from manualgrad.explaining.local import local_derivatives
+from manualgrad.explaining.local import is_pointwise, local_derivatives
 from manualgrad.explaining.trace import LOSS, NET, OUT, PARAMETER, Operation, Quantity, Trace
 from manualgrad.explaining.wording import count, size, summary
 
@@ -66,7 +66,7 @@ def _forward(trace: Trace, operation: Operation) -> Moment:
     output = operation.output
     is_loss = operation.number > trace.loss_starts_at
     where = f"layer {output.layer}: " if output.layer else ""
-    what = output.role if output.role in (NET, OUT) else "loss" if output is trace.loss else "result"
+    what = output.role if output.role in (NET, OUT) else "loss" if output is trace.loss and output.one else "result"
     moment = Moment(
         "loss" if is_loss else "forward",
         f"{where}{what} {output.name}",
@@ -77,7 +77,7 @@ def _forward(trace: Trace, operation: Operation) -> Moment:
     shown = _first_example(output)
     if operation.is_linear and len(shown) <= LISTED:
         moment.lines = [_net_input(trace, operation, k) for k in shown]
-    elif operation.is_pointwise and len(shown) <= LISTED and output.value.shape == operation.moving[0][1].value.shape:
+    elif len(shown) <= LISTED and is_pointwise(operation):
         moment.lines = [_pointwise(trace, operation, k) for k in shown]
     else:
         moment.lines = [_whole(operation)]
@@ -93,9 +93,9 @@ def _saved(operation: Operation) -> str:
 
 
 def _first_example(quantity: Quantity) -> list[int]:
-    """The flat indices of what is shown of a quantity: all of a small one, of a batch its first example."""
+    """The flat indices of what is shown of a quantity: all of a small one, of a larger batch its first example."""
     shape = quantity.value.shape
-    if len(shape) > 1:
+    if len(shape) > 1 and shape.numel() > LISTED:
         return list(range(quantity.value[0].numel()))
     return list(range(quantity.value.numel()))
 
@@ -105,14 +105,15 @@ def _net_input(trace: Trace, operation: Operation, k: int) -> list[Part]:
     x, weight = operation.inputs[0].value, operation.inputs[1].value
     bias = operation.inputs[2]
     line: list[Part] = [trace.element(operation.output, k), EQUALS]
-    width = weight.shape[1]
-    row = x.reshape(-1, width)[0]
+    units, width = weight.shape
+    example, unit = divmod(k, units)
+    row = x.reshape(-1, width)[example]
     for j in range(min(width, TERMS)):
-        line += [PLUS] * (j > 0) + [row[j].item(), DOT, weight[k, j].item()]
+        line += [PLUS] * (j > 0) + [row[j].item(), DOT, weight[unit, j].item()]
     if width > TERMS:
         line += [PLUS, Word(f"... ({width} products)")]
     if isinstance(bias, Quantity):
-        line += [PLUS, bias.value.expand(weight.shape[0])[k].item()]
+        line += [PLUS, bias.value.expand(units)[unit].item()]
     return [*line, EQUALS, operation.output.value.flatten()[k].item()]
 
 
@@ -154,7 +155,7 @@ def _expression(operation: Operation, tensors: Sequence[Part]) -> list[Part]:
 
 
 def _backward(trace: Trace, operation: Operation) -> Moment:
-    loss = trace.loss.name
+    loss = trace.objective
     moment = Moment(
         "backward",
         f"{f'layer {operation.output.layer}: ' if operation.output.layer else ''}back through {operation.title}",
@@ -190,8 +191,8 @@ def _back_through_linear(trace: Trace, operation: Operation, moment: Moment) -> 
         else:
             caption = f"gradient of {quantity.name}, summed over {batch} examples"
             moment.tables.append(_listing(trace, quantity, operation.downstream[position], caption))
-    if batch == 1 and any(p == 1 for p, _ in operation.moving):
-        moment.lines.append(chain(trace, operation))
+    if any(p == 1 for p, _ in operation.moving) and batch <= TERMS:
+        moment.lines.append(chain(trace, operation) if batch == 1 else _sum_over_examples(trace, operation))
 
 
 def chain(trace: Trace, operation: Operation, index: int = 0) -> list[Part]:
@@ -201,19 +202,15 @@ def chain(trace: Trace, operation: Operation, index: int = 0) -> list[Part]:
     Where more than one path leads to the loss, the error term stands for all that lies above the net input.
     """
     weight, output = operation.inputs[1], operation.output
-    w, net, loss = trace.element(weight, index), trace.element(output, index // weight.value.shape[1]), trace.loss.name
+    w, net, loss = trace.element(weight, index), trace.element(output, index // weight.value.shape[1]), trace.objective
     k = index // weight.value.shape[1]
     links: list[tuple[D, float]] = []
     after = [op for op in trace.operations if any(q is output for _, q in op.moving)]
-    if (
-        len(after) == 1
-        and after[0].is_pointwise
-        and after[0].output.role == OUT
-        and after[0].output.gradient is not None
-    ):
-        out = after[0].output
+    activation = after[0] if len(after) == 1 and after[0].output.role == OUT and is_pointwise(after[0]) else None
+    if activation is not None and activation.output.gradient is not None:
+        out = activation.output
         place = torch.tensor([k], device=out.value.device)
-        slopes = local_derivatives(after[0], after[0].moving[0][0], place)
+        slopes = local_derivatives(activation, activation.moving[0][0], place)
         if slopes.target.tolist() == [k]:
             upstream = out.gradient.flatten()[k].item()  # type: ignore[union-attr]
             y = trace.element(out, k)
@@ -231,17 +228,31 @@ def chain(trace: Trace, operation: Operation, index: int = 0) -> list[Part]:
 def _sum_over_units(trace: Trace, operation: Operation, j: int) -> list[Part]:
     """`dE/dout_h1 = 0.1385 . 0.4 + (-0.0381) . 0.5 = 0.0364`: what an output gets back from all that it feeds."""
     x, weight, output = operation.inputs[0], operation.inputs[1].value, operation.output
-    line: list[Part] = [D(trace.loss.name, trace.element(x, j)), EQUALS]
-    for k in range(weight.shape[0]):
-        assert output.gradient is not None
-        line += [PLUS] * (k > 0) + [output.gradient.flatten()[k].item(), DOT, weight[k, j].item()]
+    line: list[Part] = [D(trace.objective, trace.element(x, j)), EQUALS]
+    units, width = weight.shape
+    assert output.gradient is not None
+    for k in range(units):
+        error = output.gradient.flatten()[j // width * units + k].item()
+        line += [PLUS] * (k > 0) + [error, DOT, weight[k, j % width].item()]
     return [*line, EQUALS, operation.downstream[0].flatten()[j].item()]  # type: ignore[union-attr]
+
+
+def _sum_over_examples(trace: Trace, operation: Operation) -> list[Part]:
+    """`dE/dw = 1 . 2 + 0.5 . 3 = 3.5`: every example adds its error term times its input."""
+    x, weight, output = operation.inputs[0].value, operation.inputs[1], operation.output
+    units, width = weight.value.shape
+    assert output.gradient is not None
+    errors, rows = output.gradient.reshape(-1, units), x.reshape(-1, width)
+    line: list[Part] = [D(trace.objective, trace.element(weight, 0)), EQUALS]
+    for n in range(len(rows)):
+        line += [PLUS] * (n > 0) + [errors[n, 0].item(), DOT, rows[n, 0].item()]
+    return [*line, EQUALS, operation.downstream[1].flatten()[0].item()]  # type: ignore[union-attr]
 
 
 def _three_columns(trace: Trace, operation: Operation, position: int, quantity: Quantity) -> Table:
     """Upstream, local derivative, downstream, where every element of the argument reaches one of the result."""
     downstream = operation.downstream[position]
-    result, loss = operation.output, trace.loss.name
+    result, loss = operation.output, trace.objective
     last = {NET: "error term", LOSS: "gradient"}.get(quantity.role, "downstream")
     last = "gradient" if quantity.trained else last
     caption = f"{last} of {quantity.name}"
@@ -294,7 +305,7 @@ def meeting(trace: Trace, quantity: Quantity) -> list[Part]:
         for q, share in zip(op.inputs, op.downstream, strict=True)
         if q is quantity and share is not None
     ]
-    line: list[Part] = [D(trace.loss.name, quantity.name), EQUALS]
+    line: list[Part] = [D(trace.objective, quantity.name), EQUALS]
     assert quantity.gradient is not None
     if quantity.one and len(shares) <= TERMS:
         return [*line, *joined([s.item() for s in shares], PLUS), EQUALS, quantity.gradient.item()]

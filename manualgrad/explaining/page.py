@@ -343,7 +343,7 @@ def _facts_of(trace: Trace, quantity: Quantity, index: int | None) -> str:
             ("name", html.escape(name)),
             ("what", html.escape(quantity.role if quantity.one else f"{quantity.role} {size(quantity.value.shape)}")),
             ("value", f'<span class="value">{html.escape(value)}</span>'),
-            (f"d{trace.loss.name} / d{name}", f'<span class="gradient">{html.escape(gradient)}</span>'),
+            (f"d{trace.objective} / d{name}", f'<span class="gradient">{html.escape(gradient)}</span>'),
         ]
     )
 
@@ -375,7 +375,7 @@ def _chains(trace: Trace, operation: Operation, position: int, quantity: Quantit
 
 def _through(trace: Trace, operation: Operation, position: int, quantity: Quantity, i: int) -> list[Part]:
     """`dE/dx = dE/dy . dy/dx = 0.7 . 0.2 = 0.14`, summed over the results that the element reaches."""
-    loss = trace.loss.name
+    loss = trace.objective
     place = torch.tensor([i], device=quantity.value.device)
     slopes = local_derivatives(operation, position, place)
     output, downstream = operation.output, operation.downstream[position]

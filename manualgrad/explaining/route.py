@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import torch
 
+from manualgrad.explaining.expression import DOT, EQUALS, PLUS, D, Part, Word, joined, text
 from manualgrad.explaining.local import local_derivatives
 from manualgrad.explaining.trace import Quantity, Trace, exact_name
-from manualgrad.explaining.wording import count, nearest, number, size
+from manualgrad.explaining.wording import count, nearest, size
 
 MOST_SLOPES = 300_000  # local derivatives that a route may run through
 
@@ -28,9 +29,6 @@ class Link(NamedTuple):
     below: str
     slope: float
 
-    def __str__(self) -> str:
-        return f"d{self.above}/d{self.below}"
-
 
 @dataclass(frozen=True)
 class Path:
@@ -41,7 +39,15 @@ class Path:
 
     @property
     def names(self) -> list[str]:
+        """The elements that it runs through, from the loss down."""
         return [self.links[0].above, *(link.below for link in self.links)]
+
+    @property
+    def line(self) -> list[Part]:
+        """`dE/dout . dout/dnet . dnet/dw = 0.7414 . 0.1868 . 0.5933 = 0.0822`."""
+        symbols = joined([D(link.above, link.below) for link in self.links], DOT)
+        numbers = [*joined([link.slope for link in self.links], DOT), EQUALS] if len(self.links) > 1 else []
+        return [*symbols, EQUALS, *numbers, self.product]
 
 
 @dataclass(frozen=True)
@@ -60,24 +66,19 @@ class Route:
 
     def text(self, digits: int = 4) -> str:
         """The product of every listed path in symbols and in numbers, and their sum."""
-        whole = f"d{self.loss}/d{self.name}"
+        whole = D(self.loss, self.name)
         if not self.paths:
-            return f"{whole} = 0: no path leads from {self.name} to {self.loss}"
-        lines = []
-        if self.number_of_paths > 1:
-            few = "" if len(self.paths) == self.number_of_paths else f"; the {len(self.paths)} largest are"
-            lines.append(f"{whole}: {count(self.number_of_paths, 'path')} lead from {self.name} to {self.loss}{few}")
-        for i, path in enumerate(self.paths, 1):
-            start = f"{whole} = " if self.number_of_paths == 1 else f"  path {i}: "
-            symbols = " . ".join(map(str, path.links))
-            numbers = " . ".join(number(link.slope, digits) for link in path.links)
-            product = number(path.product, digits)
-            lines.append(f"{start}{symbols}" + (f" = {numbers}" if len(path.links) > 1 else "") + f" = {product}")
-        if self.number_of_paths > 1:
-            terms = [number(p.product, digits) for p in self.paths]
-            sums = " + ".join(f"({t})" if t.startswith("-") else t for t in terms)
-            rest = " + ..." if len(self.paths) < self.number_of_paths else ""
-            lines.append(f"{whole} = {sums}{rest} = {number(self.total, digits)}")
+            return f"{text((whole,))} = 0: no path leads from {self.name} to {self.loss}"
+        if self.number_of_paths == 1:
+            return text([whole, EQUALS, *self.paths[0].line], digits)
+        few = "" if len(self.paths) == self.number_of_paths else f"; the {len(self.paths)} largest are"
+        lines = [
+            f"{text((whole,))}: {count(self.number_of_paths, 'path')} lead from {self.name} to {self.loss}{few}",
+            *(f"  path {i}: {text(path.line, digits)}" for i, path in enumerate(self.paths, 1)),
+        ]
+        rest: list[Part] = [PLUS, Word("...")] if few else []
+        sums = joined([p.product for p in self.paths], PLUS)
+        lines.append(text([whole, EQUALS, *sums, *rest, EQUALS, self.total], digits))
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -152,18 +153,11 @@ def _gathered(trace: Trace, start: Quantity, index: int, ends: dict[int, _Reache
     for k, end in ends.items():
         paths += end.paths
         total += weights[k] * end.total
-        given = () if loss.one and weights[k] == 1 else (Link(_upstream_of(loss), trace.element(loss, k), weights[k]),)
+        given = () if loss.one else (Link(trace.objective, trace.element(loss, k), weights[k]),)
         best += [(weights[k] * product, (*given, *links)) for product, links in end.best]
     gradient = 0.0 if start.gradient is None else start.gradient.flatten()[index].item()
     shown = tuple(Path(links, product) for product, links in _largest(best, listed) if links)
-    return Route(
-        trace.element(start, index), loss.name if loss.one else _upstream_of(loss), shown, paths, total, gradient
-    )
-
-
-def _upstream_of(loss: Quantity) -> str:
-    """What is differentiated where the result has several elements: their sum, weighted by the upstream gradient."""
-    return f"sum({loss.name})"
+    return Route(trace.element(start, index), trace.objective, shown, paths, total, gradient)
 
 
 def find_element(trace: Trace, name: str) -> tuple[Quantity, int]:

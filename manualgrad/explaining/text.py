@@ -36,7 +36,9 @@ def facts(trace: Trace, learning_rate: float | None) -> str:
 
 
 def _moment(i: int, moment: Moment, learning_rate: float, digits: int) -> Iterator[str]:
-    yield f"{i:>2}  {moment.heading}" + (f"     {'; '.join(moment.rules)}" if moment.rules else "")
+    yield f"{i:>2}  {moment.heading}"
+    for rule in moment.rules:
+        yield f"      {rule}"
     for line in moment.lines:
         yield f"      {expression.text(line, digits)}"
     for t in moment.tables:

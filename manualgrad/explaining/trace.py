@@ -97,12 +97,6 @@ class Operation:
         """Whether it is `x W^T + b` of a weight matrix, whose units can be shown one by one."""
         return self.title == "linear" and self.inputs[1].value.dim() == 2
 
-    @property
-    def is_pointwise(self) -> bool:
-        """Whether it is a function of one moving tensor that gives a result of the same shape, as activations do."""
-        moving = self.moving
-        return len(moving) == 1 and len(self.outputs) == 1 and moving[0][1].value.shape == self.output.value.shape
-
     def saved(self) -> list[tuple[str, tuple[int, ...], int]]:
         """Name, shape and bytes of every tensor kept for the backward pass."""
         known = {q.value.data_ptr(): q.name for q in [*self.outputs, *(q for _, q in self.tensors)] if q.value.numel()}
@@ -127,6 +121,11 @@ class Trace:
     @property
     def parameters(self) -> list[Quantity]:
         return [q for q in self.quantities if q.trained]
+
+    @property
+    def objective(self) -> str:
+        """What is differentiated: the loss, or the sum of a result's elements weighted by its upstream gradient."""
+        return self.loss.name if self.loss.one else f"sum({self.loss.name})"
 
     @property
     def inputs(self) -> list[Quantity]:
