@@ -65,6 +65,7 @@ from manualgrad.formulas.dropout import dropout as dropout
 from manualgrad.formulas.elu import elu as elu
 from manualgrad.formulas.elu import elu_ as elu_
 from manualgrad.formulas.embedding import embedding as embedding
+from manualgrad.formulas.embedding_bag import embedding_bag as embedding_bag
 from manualgrad.formulas.extremes import amax as amax
 from manualgrad.formulas.extremes import amin as amin
 from manualgrad.formulas.extremes import max as max
@@ -378,6 +379,7 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (lp_pool3d, _F.lp_pool3d),
     (pad, _F.pad),
     (embedding, _F.embedding),
+    (embedding_bag, _F.embedding_bag),
     # attention
     (scaled_dot_product_attention, _F.scaled_dot_product_attention),
     (multi_head_attention_forward, _F.multi_head_attention_forward),

@@ -69,6 +69,7 @@ from manualgrad.formulas.cross_entropy import CrossEntropyLoss as CrossEntropyLo
 from manualgrad.formulas.dropout import Dropout as Dropout
 from manualgrad.formulas.elu import ELU as ELU
 from manualgrad.formulas.embedding import Embedding as Embedding
+from manualgrad.formulas.embedding_bag import EmbeddingBag as EmbeddingBag
 from manualgrad.formulas.fractional_max_pool import FractionalMaxPool2d as FractionalMaxPool2d
 from manualgrad.formulas.fractional_max_pool import FractionalMaxPool3d as FractionalMaxPool3d
 from manualgrad.formulas.gaussian_nll_loss import GaussianNLLLoss as GaussianNLLLoss
