@@ -115,6 +115,17 @@ def test_no_import_goes_up(path: Path) -> None:
             assert package in ("manualgrad.training", "recipes", "tests"), f"{path.name} imports {name}"
 
 
+def test_the_floors_are_written_down() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d) \| (.*) \|$", text, re.MULTILINE)
+    written = {
+        path.replace("/", "."): int(floor) for floor, row in rows for path in re.findall(r"`([\w/]+)(?:/|\.py)`", row)
+    }
+    assert written.items() <= FLOORS.items()
+    there = {package_of(module_name(path)) for path in FILES} - {"manualgrad"}
+    assert {name for name in there if "__main__" not in name} <= set(written)
+
+
 def test_formulas_do_not_import_one_another() -> None:
     for path in (ROOT / "manualgrad" / "formulas").glob("*.py"):
         assert not [name for name in imports(path) if name.startswith("manualgrad.formulas")], path.name

@@ -75,5 +75,10 @@ def test_what_is_named_exists(document: str) -> None:
         assert (ROOT / path).exists(), path
 
 
+def test_every_command_is_named() -> None:
+    table = re.findall(r"^\| `manualgrad (\w+)", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert table == list(cli.COMMANDS)
+
+
 if __name__ == "__main__":
     README.write_text(written_anew(README.read_text(encoding="utf-8")), encoding="utf-8")
