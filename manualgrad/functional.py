@@ -61,6 +61,7 @@ from manualgrad.formulas.conv_transpose import conv_transpose3d as conv_transpos
 from manualgrad.formulas.cosine_embedding_loss import cosine_embedding_loss as cosine_embedding_loss
 from manualgrad.formulas.cosine_similarity import cosine_similarity as cosine_similarity
 from manualgrad.formulas.cross_entropy import cross_entropy as cross_entropy
+from manualgrad.formulas.ctc_loss import ctc_loss as ctc_loss
 from manualgrad.formulas.dropout import dropout as dropout
 from manualgrad.formulas.elu import elu as elu
 from manualgrad.formulas.elu import elu_ as elu_
@@ -407,6 +408,7 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (cosine_similarity, _F.cosine_similarity, torch.cosine_similarity),
     (pairwise_distance, _F.pairwise_distance, torch.pairwise_distance),
     (pdist, _F.pdist, torch.pdist),
+    (ctc_loss, _F.ctc_loss),
     # elementary operations
     (add, torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__),
     (sub, torch.sub, Tensor.sub, Tensor.__sub__, torch.subtract, Tensor.subtract),

@@ -66,6 +66,7 @@ from manualgrad.formulas.conv_transpose import LazyConvTranspose3d as LazyConvTr
 from manualgrad.formulas.cosine_embedding_loss import CosineEmbeddingLoss as CosineEmbeddingLoss
 from manualgrad.formulas.cosine_similarity import CosineSimilarity as CosineSimilarity
 from manualgrad.formulas.cross_entropy import CrossEntropyLoss as CrossEntropyLoss
+from manualgrad.formulas.ctc_loss import CTCLoss as CTCLoss
 from manualgrad.formulas.dropout import Dropout as Dropout
 from manualgrad.formulas.elu import ELU as ELU
 from manualgrad.formulas.embedding import Embedding as Embedding

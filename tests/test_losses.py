@@ -251,6 +251,49 @@ def test_pdist_is_pairwise_distance_of_all_pairs() -> None:
         assert_same(gradients(all_pairs, x)[0], gradients(pairs, x)[0])
 
 
+# ---------------------------------------------------------------------------------------------------------------- CTC
+
+
+def test_ctc_loss_of_many_alignments_against_torch() -> None:
+    """Through log_softmax, behind which torch's gradient is right: long rows, repeated labels, certain symbols."""
+    generator = torch.Generator().manual_seed(0)
+    for scale in (1.0, 30.0, 1000.0):
+        z = (torch.randn(40, 6, 5, generator=generator, dtype=torch.float64) * scale).requires_grad_()
+        targets = torch.randint(1, 5, (6, 12), generator=generator)
+        times, lengths = torch.tensor([40, 40, 33, 25, 24, 0]), torch.tensor([12, 1, 7, 12, 0, 0])
+        results = []
+        for ctc, log_softmax in ((F.ctc_loss, F.log_softmax), (T.ctc_loss, T.log_softmax)):
+            loss = ctc(log_softmax(z, -1), targets, times, lengths, reduction="none")
+            results.append((loss, *torch.autograd.grad(loss.sum(), z)))
+        for ours, theirs in zip(*results, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_ctc_loss_without_an_alignment() -> None:
+    x = leaf(3, 2, 4)
+    targets, times, lengths = torch.tensor([[1, 1, 2], [1, 2, 3]]), (3, 3), (3, 3)
+    loss = F.ctc_loss(x, targets, times, lengths, reduction="none")
+    assert loss[0] == math.inf
+    (dx,) = torch.autograd.grad(loss.sum(), x)
+    assert dx[:, 0, :3].isnan().all()  # of the blank and of the labels; the fourth symbol has no part in it
+    assert dx[:, 1].isfinite().all()
+    loss = F.ctc_loss(x, targets, times, lengths, reduction="none", zero_infinity=True)
+    assert loss[0] == 0
+    (dx,) = torch.autograd.grad(loss.sum(), x)
+    assert not dx[:, 0].any()
+    assert dx[:, 1].any()
+
+
+def test_ctc_loss_of_an_impossible_symbol() -> None:
+    """A probability of 0 is a logarithm of -inf: it is walked around, and its gradient is 0."""
+    x = torch.tensor([[0.5, 0.5], [0.0, 1.0], [0.5, 0.5]], dtype=torch.float64).log().requires_grad_()
+    loss = F.ctc_loss(x, torch.tensor([1]), (3,), (1,))
+    loss.backward()
+    assert x.grad is not None
+    assert_same(loss, torch.tensor(0.0, dtype=torch.float64))
+    assert_same(x.grad, torch.tensor([[-0.5, -0.5], [0.0, -1.0], [-0.5, -0.5]], dtype=torch.float64))
+
+
 # ----------------------------------------------------------------------------------------------------- odds and ends
 
 
@@ -387,6 +430,24 @@ BAD: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
     "cosines of integers": ("cosine_similarity", (X.long(), X.long()), {}, "floating point"),
     "dimension of cosines": ("cosine_similarity", (X, X), {"dim": 2}, "Dimension out of range .*got 2"),
     "like or unlike": ("cosine_embedding_loss", (X, X, X), {}, r"target \(3, 4\) float32"),
+    **{
+        f"alignments: {kind}": ("ctc_loss", args, keywords, message)
+        for kind, args, keywords, message in (
+            ("samples", (X[:, None], Y[:1], (3, 3), (1, 1)), {}, "must hold 1 numbers each"),
+            ("times", (X[:, None], Y[:1], (4,), (1,)), {}, r"input_lengths must lie in \[0, 3\], got \(4,\)"),
+            ("labels", (X[:, None], Y[:1], (3,), (4,)), {}, r"targets must have shape \(1, 4 or more\), got \(1, 3\)"),
+            ("flat labels", (X[:, None], N, (3,), (2,)), {}, "targets must hold 2 labels, .* got 3"),
+            ("blank", (X[:, None], Y[:1], (3,), (1,), 4), {}, r"blank must be a class number, in \[0, 4\), got 4"),
+            (
+                "fractions",
+                (X[:, None], Y[:1], X[:1, 0], N[1:2]),
+                {},
+                "input_lengths must be integers, got torch.float32",
+            ),
+            ("nothing", (X[:0, None], Y[:1], (0,), (1,)), {}, r"log_probs must have shape .*got \(0, 1, 4\)"),
+            ("reduction", (X[:, None], Y[:1], (3,), (1,)), {"reduction": "avg"}, "reduction must be .*, got 'avg'"),
+        )
+    },
     "pairs of rows": ("pdist", (X[0],), {}, r"given input \(4,\) float32"),
     "norm of rows": ("pdist", (X, -1.0), {}, "non-negative p"),
     **{
@@ -412,6 +473,12 @@ def test_messages(case: str) -> None:
     with pytest.raises(theirs.type, match=f"^{name}: .*({message})") as ours:
         getattr(F, name)(*args, **keywords)
     assert ours.type is theirs.type
+
+
+def test_a_label_out_of_range() -> None:
+    """torch reads past the end of its input."""
+    with pytest.raises(IndexError, match=r"^ctc_loss: targets must be class numbers, in \[0, 4\), got 7"):
+        F.ctc_loss(X[:, None], torch.tensor([[7]]), (3,), (1,))
 
 
 def test_messages_of_our_own_losses() -> None:

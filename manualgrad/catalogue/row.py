@@ -117,12 +117,16 @@ def sample(*inputs: Any, **keywords: Any) -> Sample:
 
 @dataclass(frozen=True)
 class Drop:
-    """A module, the constructor arguments to build it and its torch twin with, and what to call them on."""
+    """A module, the constructor arguments to build it and its torch twin with, and what to call them on.
+
+    `before` is done to the first input first: where torch's gradient is right only behind a certain function.
+    """
 
     module: type[torch.nn.Module]
     arguments: tuple[Any, ...] = ()
     keywords: dict[str, Any] = field(default_factory=dict)
-    inputs: tuple[Draw, ...] = ()
+    inputs: tuple[Draw | Any, ...] = ()
+    before: Callable[[Tensor], Tensor] | None = None
 
     @property
     def twin(self) -> type[torch.nn.Module]:
@@ -130,9 +134,15 @@ class Drop:
         return next(c for c in self.module.__mro__ if c.__module__.startswith("torch."))
 
 
-def drop(module: type[torch.nn.Module], *arguments: Any, on: tuple[Draw, ...], **keywords: Any) -> Drop:
+def drop(
+    module: type[torch.nn.Module],
+    *arguments: Any,
+    on: tuple[Draw | Any, ...],
+    before: Callable[[Tensor], Tensor] | None = None,
+    **keywords: Any,
+) -> Drop:
     """`drop(nn.Linear, 4, 3, bias=False, on=(normal(5, 4),))`: build it so, call it on this."""
-    return Drop(module, arguments, keywords, on)
+    return Drop(module, arguments, keywords, on, before)
 
 
 @dataclass(frozen=True)
