@@ -441,4 +441,4 @@ def test_spread_is_the_gradient_of_reduce(reduction: str, shape: tuple[int, ...]
     reduced = reduce(loss, reduction)
     dy = torch.full_like(reduced, 3.0)
     (expected,) = torch.autograd.grad(reduced, loss, dy)
-    assert torch.equal(spread(dy, loss.shape, reduction), expected)
+    assert torch.equal(spread(dy, loss.shape, reduction).expand(shape), expected)

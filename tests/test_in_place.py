@@ -15,7 +15,18 @@ from manualgrad.proof import saved_bytes
 
 Function = Callable[..., Any]
 
-with_inplace = [row for row in ROWS if "inplace" in inspect.signature(row.function).parameters]
+
+def draws(row: Row) -> bool:
+    """Whether the formula is one of chance."""
+    args, keywords = row.samples[0].draw()
+    before = torch.get_rng_state()
+    row.function(*args, **keywords)
+    return not torch.equal(before, torch.get_rng_state())
+
+
+all_with_inplace = [row for row in ROWS if "inplace" in inspect.signature(row.function).parameters]
+of_chance = [row for row in all_with_inplace if draws(row)]
+with_inplace = [row for row in all_with_inplace if row not in of_chance]
 rows = pytest.mark.parametrize("row", with_inplace, ids=lambda row: row.name)
 X = torch.linspace(-4.1, 4.3, 12, dtype=torch.float64).view(3, 4)
 
@@ -64,6 +75,20 @@ def test_values_gradients_and_second_derivatives(row: Row, use: Function) -> Non
         (dx,) = torch.autograd.grad(loss.sum(), x, create_graph=True)
         (second,) = torch.autograd.grad(dx.sin().sum(), x)
         results.append((loss.detach(), dx.detach(), second))
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("row", of_chance, ids=lambda row: row.name)
+def test_formulas_of_chance_draw_what_torch_draws(row: Row) -> None:
+    results = []
+    for function in (row.function, row.twin):
+        x = X.clone().requires_grad_()
+        h = x.unsqueeze(-1) * 1.5  # a channel is what some of them drop
+        torch.manual_seed(0)
+        y = function(h, p=0.5, training=True, inplace=True)
+        assert y is h
+        results.append((y.detach(), *torch.autograd.grad((y * h).sum(), x)))
     for a, b in zip(*results, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-13)
 
