@@ -40,6 +40,8 @@ from manualgrad.formulas.attention import scaled_dot_product_attention as scaled
 from manualgrad.formulas.avg_pool import avg_pool1d as avg_pool1d
 from manualgrad.formulas.avg_pool import avg_pool2d as avg_pool2d
 from manualgrad.formulas.avg_pool import avg_pool3d as avg_pool3d
+from manualgrad.formulas.batch_norm import batch_norm as batch_norm
+from manualgrad.formulas.batch_norm import instance_norm as instance_norm
 from manualgrad.formulas.bilinear import bilinear as bilinear
 from manualgrad.formulas.binary_cross_entropy import binary_cross_entropy as binary_cross_entropy
 from manualgrad.formulas.binary_cross_entropy_with_logits import (
@@ -86,6 +88,7 @@ from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d_with_i
 from manualgrad.formulas.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
 from manualgrad.formulas.gelu import gelu as gelu
 from manualgrad.formulas.glu import glu as glu
+from manualgrad.formulas.group_norm import group_norm as group_norm
 from manualgrad.formulas.half_mse_loss import half_mse_loss as half_mse_loss
 from manualgrad.formulas.hardshrink import hardshrink as hardshrink
 from manualgrad.formulas.hardsigmoid import hardsigmoid as hardsigmoid
@@ -108,9 +111,11 @@ from manualgrad.formulas.joining import stack as stack
 from manualgrad.formulas.joining import unbind as unbind
 from manualgrad.formulas.kl_div import kl_div as kl_div
 from manualgrad.formulas.l1_loss import l1_loss as l1_loss
+from manualgrad.formulas.layer_norm import layer_norm as layer_norm
 from manualgrad.formulas.leaky_relu import leaky_relu as leaky_relu
 from manualgrad.formulas.leaky_relu import leaky_relu_ as leaky_relu_
 from manualgrad.formulas.linear import linear as linear
+from manualgrad.formulas.local_response_norm import local_response_norm as local_response_norm
 from manualgrad.formulas.log_softmax import log_softmax as log_softmax
 from manualgrad.formulas.logsigmoid import logsigmoid as logsigmoid
 from manualgrad.formulas.lp_pool import lp_pool1d as lp_pool1d
@@ -139,6 +144,7 @@ from manualgrad.formulas.multi_margin_loss import multi_margin_loss as multi_mar
 from manualgrad.formulas.multilabel_margin_loss import multilabel_margin_loss as multilabel_margin_loss
 from manualgrad.formulas.multilabel_soft_margin_loss import multilabel_soft_margin_loss as multilabel_soft_margin_loss
 from manualgrad.formulas.nll_loss import nll_loss as nll_loss
+from manualgrad.formulas.normalize import normalize as normalize
 from manualgrad.formulas.pad import pad as pad
 from manualgrad.formulas.pairwise_distance import pairwise_distance as pairwise_distance
 from manualgrad.formulas.pdist import pdist as pdist
@@ -169,6 +175,7 @@ from manualgrad.formulas.reductions import var as var
 from manualgrad.formulas.relu import relu as relu
 from manualgrad.formulas.relu import relu_ as relu_
 from manualgrad.formulas.relu6 import relu6 as relu6
+from manualgrad.formulas.rms_norm import rms_norm as rms_norm
 from manualgrad.formulas.rrelu import rrelu as rrelu
 from manualgrad.formulas.rrelu import rrelu_ as rrelu_
 from manualgrad.formulas.selu import selu as selu
@@ -330,6 +337,14 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (_with_dtype_third(softmax), torch.softmax, Tensor.softmax, torch.special.softmax),
     (log_softmax, _F.log_softmax),
     (_with_dtype_third(log_softmax), torch.log_softmax, Tensor.log_softmax, torch.special.log_softmax),
+    # normalisation
+    (layer_norm, _F.layer_norm),
+    (rms_norm, _F.rms_norm),
+    (group_norm, _F.group_norm),
+    (batch_norm, _F.batch_norm),
+    (instance_norm, _F.instance_norm),
+    (local_response_norm, _F.local_response_norm),
+    (normalize, _F.normalize),
     # layers
     (linear, _F.linear),
     (bilinear, _F.bilinear),

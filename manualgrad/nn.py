@@ -31,11 +31,11 @@ from torch.nn import utils as utils
 
 from manualgrad import functional as functional
 from manualgrad.composed import GRU as GRU
-from manualgrad.composed import GRUCell as GRUCell
 from manualgrad.composed import LSTM as LSTM
+from manualgrad.composed import RNN as RNN
+from manualgrad.composed import GRUCell as GRUCell
 from manualgrad.composed import LSTMCell as LSTMCell
 from manualgrad.composed import MultiheadAttention as MultiheadAttention
-from manualgrad.composed import RNN as RNN
 from manualgrad.composed import RNNCell as RNNCell
 from manualgrad.compositions.triplets import TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss
 from manualgrad.formulas.adaptive_avg_pool import AdaptiveAvgPool1d as AdaptiveAvgPool1d
@@ -47,6 +47,18 @@ from manualgrad.formulas.adaptive_max_pool import AdaptiveMaxPool3d as AdaptiveM
 from manualgrad.formulas.avg_pool import AvgPool1d as AvgPool1d
 from manualgrad.formulas.avg_pool import AvgPool2d as AvgPool2d
 from manualgrad.formulas.avg_pool import AvgPool3d as AvgPool3d
+from manualgrad.formulas.batch_norm import BatchNorm1d as BatchNorm1d
+from manualgrad.formulas.batch_norm import BatchNorm2d as BatchNorm2d
+from manualgrad.formulas.batch_norm import BatchNorm3d as BatchNorm3d
+from manualgrad.formulas.batch_norm import InstanceNorm1d as InstanceNorm1d
+from manualgrad.formulas.batch_norm import InstanceNorm2d as InstanceNorm2d
+from manualgrad.formulas.batch_norm import InstanceNorm3d as InstanceNorm3d
+from manualgrad.formulas.batch_norm import LazyBatchNorm1d as LazyBatchNorm1d
+from manualgrad.formulas.batch_norm import LazyBatchNorm2d as LazyBatchNorm2d
+from manualgrad.formulas.batch_norm import LazyBatchNorm3d as LazyBatchNorm3d
+from manualgrad.formulas.batch_norm import LazyInstanceNorm1d as LazyInstanceNorm1d
+from manualgrad.formulas.batch_norm import LazyInstanceNorm2d as LazyInstanceNorm2d
+from manualgrad.formulas.batch_norm import LazyInstanceNorm3d as LazyInstanceNorm3d
 from manualgrad.formulas.bilinear import Bilinear as Bilinear
 from manualgrad.formulas.binary_cross_entropy import BCELoss as BCELoss
 from manualgrad.formulas.binary_cross_entropy_with_logits import BCEWithLogitsLoss as BCEWithLogitsLoss
@@ -76,6 +88,7 @@ from manualgrad.formulas.fractional_max_pool import FractionalMaxPool3d as Fract
 from manualgrad.formulas.gaussian_nll_loss import GaussianNLLLoss as GaussianNLLLoss
 from manualgrad.formulas.gelu import GELU as GELU
 from manualgrad.formulas.glu import GLU as GLU
+from manualgrad.formulas.group_norm import GroupNorm as GroupNorm
 from manualgrad.formulas.half_mse_loss import HalfMSELoss as HalfMSELoss
 from manualgrad.formulas.hardshrink import Hardshrink as Hardshrink
 from manualgrad.formulas.hardsigmoid import Hardsigmoid as Hardsigmoid
@@ -86,8 +99,10 @@ from manualgrad.formulas.hinge_loss import HingeLoss as HingeLoss
 from manualgrad.formulas.huber_loss import HuberLoss as HuberLoss
 from manualgrad.formulas.kl_div import KLDivLoss as KLDivLoss
 from manualgrad.formulas.l1_loss import L1Loss as L1Loss
+from manualgrad.formulas.layer_norm import LayerNorm as LayerNorm
 from manualgrad.formulas.leaky_relu import LeakyReLU as LeakyReLU
 from manualgrad.formulas.linear import Linear as Linear
+from manualgrad.formulas.local_response_norm import LocalResponseNorm as LocalResponseNorm
 from manualgrad.formulas.log_softmax import LogSoftmax as LogSoftmax
 from manualgrad.formulas.logsigmoid import LogSigmoid as LogSigmoid
 from manualgrad.formulas.lp_pool import LPPool1d as LPPool1d
@@ -126,6 +141,7 @@ from manualgrad.formulas.poisson_nll_loss import PoissonNLLLoss as PoissonNLLLos
 from manualgrad.formulas.prelu import PReLU as PReLU
 from manualgrad.formulas.relu import ReLU as ReLU
 from manualgrad.formulas.relu6 import ReLU6 as ReLU6
+from manualgrad.formulas.rms_norm import RMSNorm as RMSNorm
 from manualgrad.formulas.rrelu import RReLU as RReLU
 from manualgrad.formulas.selu import SELU as SELU
 from manualgrad.formulas.sigmoid import Sigmoid as Sigmoid

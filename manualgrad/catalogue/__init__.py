@@ -13,6 +13,7 @@ from manualgrad.catalogue import (
     embedding,
     layers,
     losses,
+    normalisation,
     pooling,
     recurrent,
     surrogates,
@@ -25,6 +26,7 @@ from manualgrad.catalogue.row import Sample as Sample
 FAMILIES: dict[str, tuple[Row, ...]] = {
     "activations": activations.ROWS,
     "surrogates": surrogates.ROWS,
+    "normalisation": normalisation.ROWS,
     "layers": layers.ROWS,
     "convolution": convolution.ROWS,
     "recurrent": recurrent.ROWS,

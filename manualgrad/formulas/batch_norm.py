@@ -1,0 +1,321 @@
+r"""Batch and instance normalisation: each channel is brought to mean 0 and variance 1, then scaled and shifted.
+
+    forward    h  = (x - m) r                           m the mean of a channel, v the mean of (x - m)^2,
+               y  = h w + b                             r = 1 / sqrt(v + eps)
+    backward   dh = dy w
+               dx = r (dh - mean(dh) - h mean(dh h))    what changes m or v is taken out of dh
+               dw = dy h,  db = dy                      summed over examples and positions
+    tangent    h' = r (x' - mean(x') - h mean(h x'))
+               y' = h' w + h w' + b'
+
+Batch normalisation takes the means over examples and positions, instance normalisation over the positions of each
+example. With running statistics in their place, m and r are constants, and the two means in dx and h' are not there.
+Shapes: x, y (n, c, *), w and b (c). Saves x, w, and the running statistics where they are used; m and r of the batch
+are two cheap sums again.
+Source: Ioffe & Szegedy (2015), Batch normalization, algorithm 1 and section 3; Ulyanov, Vedaldi & Lempitsky (2016),
+Instance normalization, eq. 1.
+"""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from manualgrad.formula import Formula, call, save
+
+
+class ChannelNorm(Formula):
+    """What both share. Their setup tells, by `over`, the dimensions of (n, c, positions) that the means are over."""
+
+    @staticmethod
+    def keep(ctx: Any, inputs: tuple[Any, ...], channel: int, over: tuple[int, ...]) -> None:
+        x, mean, variance, weight, _, of_batch, _, eps = inputs[:8]
+        save(ctx, x, weight, *((None, None) if of_batch else (mean, variance)))
+        ctx.view = (x.shape[:channel].numel(), x.shape[channel], x.shape[channel + 1 :].numel())
+        ctx.over, ctx.of_batch, ctx.eps = over, of_batch, eps
+        ctx.size = max(torch.Size(ctx.view[d] for d in over).numel(), 1)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, *_ = ctx.saved_tensors
+        xc, r = _centred(ctx)
+        dy = dy.reshape(ctx.view)
+        dys, products = dy.sum(2, keepdim=True), (dy * xc).sum(2, keepdim=True)  # per example and channel
+        gradients: list[Tensor | None] = [None] * len(ctx.needs_input_grad)
+        if ctx.needs_input_grad[3]:
+            gradients[3] = (products * r).sum(0).reshape(-1)
+        if ctx.needs_input_grad[4]:
+            gradients[4] = dys.sum(0).reshape(-1)
+        if ctx.needs_input_grad[0]:
+            scale = r if weight is None else r * weight.view(-1, 1)
+            dx = dy * scale
+            if ctx.of_batch:
+                mean, inner = (_mean(ctx, sums) for sums in (dys, products))
+                dx = torch.addcmul(dx, xc, inner * (r * r * scale), value=-1)
+                dx = dx.sub_(mean * scale)  # in place, since dx is our own: on a CPU new memory is what costs most
+            gradients[0] = dx.reshape(x.shape)
+        return tuple(gradients)
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Tensor | None, *tangents: Tensor | None) -> Tensor:
+        x, weight, *_ = ctx.saved_tensors
+        xc, r = _centred(ctx)
+        h, y_t = xc * r, torch.zeros_like(xc)
+        weight_t, bias_t = tangents[2:4]
+        if x_t is not None:
+            x_t = x_t.reshape(ctx.view)
+            if ctx.of_batch:
+                x_t = x_t - _mean(ctx, x_t) - h * _mean(ctx, h * x_t)
+            y_t = x_t * (r if weight is None else r * weight.view(-1, 1))
+        if weight_t is not None:
+            y_t = y_t + h * weight_t.view(-1, 1)
+        if bias_t is not None:
+            y_t = y_t + bias_t.view(-1, 1)
+        return y_t.reshape(x.shape)
+
+
+def _mean(ctx: Any, x: Tensor) -> Tensor:
+    return x.sum(ctx.over, keepdim=True) / ctx.size
+
+
+def _centred(ctx: Any) -> tuple[Tensor, Tensor]:
+    """x - m and r. torch.var would do it, in ten times the time on a CPU."""
+    x, _, mean, variance = ctx.saved_tensors
+    x = x.reshape(ctx.view)
+    if not ctx.of_batch:
+        return x - mean.view(-1, 1), torch.rsqrt(variance + ctx.eps).view(-1, 1)
+    xc = x - _mean(ctx, x)
+    return xc, torch.rsqrt(_mean(ctx, xc.square()) + ctx.eps)
+
+
+class BatchNormFunction(ChannelNorm):
+    @staticmethod
+    def forward(
+        x: Tensor,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        training: bool,
+        momentum: float,
+        eps: float,
+    ) -> Tensor:
+        return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ChannelNorm.keep(ctx, inputs, 1, (0, 2))
+
+
+class InstanceNormFunction(ChannelNorm):
+    @staticmethod
+    def forward(
+        x: Tensor,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        use_input_stats: bool,
+        momentum: float,
+        eps: float,
+        channel: int,
+    ) -> Tensor:
+        arguments = running_mean, running_var, weight, bias, use_input_stats, momentum, eps
+        if channel == 0:  # one example, without a dimension of its own
+            return F.instance_norm(x.unsqueeze(0), *arguments).squeeze(0)
+        return F.instance_norm(x, *arguments)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ChannelNorm.keep(ctx, inputs, inputs[-1], (2,))
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise each channel over examples and positions; as `torch.nn.functional.batch_norm`.
+
+    input (n, c, *); the rest (c). In training with the statistics of the batch, which the running ones move towards by
+    `momentum`, in place; else with the running statistics. Raises ValueError for one value per channel in training,
+    RuntimeError where shapes do not fit.
+
+    >>> import torch
+    >>> x = torch.tensor([[1.0], [3.0], [8.0]], requires_grad=True)
+    >>> y = batch_norm(x, None, None, training=True)
+    >>> y.detach().flatten()
+    tensor([-1.0190, -0.3397,  1.3587])
+    >>> y[0].backward()
+    >>> x.grad.flatten()
+    tensor([ 0.1089, -0.1524,  0.0435])
+    """
+    return call(BatchNormFunction, input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise each channel of each example over its positions; as `torch.nn.functional.instance_norm`.
+
+    input (n, c, *); the rest (c). With `use_input_stats` by its own statistics, which the running ones, if given, move
+    towards by `momentum`, in place; else by the running statistics. Raises ValueError for a single position,
+    RuntimeError where shapes do not fit.
+
+    >>> import torch
+    >>> instance_norm(torch.tensor([[[1.0, 3.0]], [[10.0, 50.0]]])).squeeze()
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]])
+    """
+    return call(InstanceNormFunction, input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps, 1)
+
+
+def _batch_norm_layer(self: Any, input: Tensor) -> Tensor:
+    """The `forward` of the batch normalisation layers, with torch's bookkeeping of running statistics."""
+    self._check_input_dim(input)
+    tracks = self.training and self.track_running_stats
+    momentum = 0.0 if self.momentum is None else self.momentum
+    if tracks and self.num_batches_tracked is not None:
+        self.num_batches_tracked.add_(1)
+        if self.momentum is None:  # the average over all batches so far
+            momentum = 1.0 / float(self.num_batches_tracked)
+    has_statistics = self.running_mean is not None or self.running_var is not None
+    used = tracks or not self.training
+    return batch_norm(
+        input,
+        self.running_mean if used else None,
+        self.running_var if used else None,
+        self.weight,
+        self.bias,
+        self.training or not has_statistics,
+        momentum,
+        self.eps,
+    )
+
+
+class BatchNorm1d(nn.BatchNorm1d):
+    """Drop-in `torch.nn.BatchNorm1d` computed by `manualgrad.functional.batch_norm`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _batch_norm_layer(self, input)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Drop-in `torch.nn.BatchNorm2d` computed by `manualgrad.functional.batch_norm`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _batch_norm_layer(self, input)
+
+
+class BatchNorm3d(nn.BatchNorm3d):
+    """Drop-in `torch.nn.BatchNorm3d` computed by `manualgrad.functional.batch_norm`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _batch_norm_layer(self, input)
+
+
+class LazyBatchNorm1d(nn.LazyBatchNorm1d):
+    """Drop-in `torch.nn.LazyBatchNorm1d`: a `BatchNorm1d` once it has seen its first input."""
+
+    cls_to_become = BatchNorm1d
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _batch_norm_layer(self, input)
+
+
+class LazyBatchNorm2d(nn.LazyBatchNorm2d):
+    """Drop-in `torch.nn.LazyBatchNorm2d`: a `BatchNorm2d` once it has seen its first input."""
+
+    cls_to_become = BatchNorm2d
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _batch_norm_layer(self, input)
+
+
+class LazyBatchNorm3d(nn.LazyBatchNorm3d):
+    """Drop-in `torch.nn.LazyBatchNorm3d`: a `BatchNorm3d` once it has seen its first input."""
+
+    cls_to_become = BatchNorm3d
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _batch_norm_layer(self, input)
+
+
+def _instance_norm_layer(self: Any, input: Tensor) -> Tensor:
+    """The `forward` of the instance normalisation layers, which also take one example without its dimension."""
+    self._check_input_dim(input)
+    channel = input.dim() - self._get_no_batch_dim()
+    if input.shape[channel] != self.num_features:
+        message = (
+            f"instance_norm: the size of input along dim {channel} must be num_features, {self.num_features}, "
+            f"got {tuple(input.shape)}"
+        )
+        if self.affine:
+            raise ValueError(message)
+        warnings.warn(f"{message}; without affine weights it does not matter", stacklevel=3)
+    of_input = self.training or not self.track_running_stats
+    momentum = 0.0 if self.momentum is None else self.momentum
+    statistics, affine = (self.running_mean, self.running_var), (self.weight, self.bias)
+    return call(InstanceNormFunction, input, *statistics, *affine, of_input, momentum, self.eps, channel)
+
+
+class InstanceNorm1d(nn.InstanceNorm1d):
+    """Drop-in `torch.nn.InstanceNorm1d` computed by `manualgrad.functional.instance_norm`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _instance_norm_layer(self, input)
+
+
+class InstanceNorm2d(nn.InstanceNorm2d):
+    """Drop-in `torch.nn.InstanceNorm2d` computed by `manualgrad.functional.instance_norm`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _instance_norm_layer(self, input)
+
+
+class InstanceNorm3d(nn.InstanceNorm3d):
+    """Drop-in `torch.nn.InstanceNorm3d` computed by `manualgrad.functional.instance_norm`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _instance_norm_layer(self, input)
+
+
+class LazyInstanceNorm1d(nn.LazyInstanceNorm1d):
+    """Drop-in `torch.nn.LazyInstanceNorm1d`: an `InstanceNorm1d` once it has seen its first input."""
+
+    cls_to_become = InstanceNorm1d
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _instance_norm_layer(self, input)
+
+
+class LazyInstanceNorm2d(nn.LazyInstanceNorm2d):
+    """Drop-in `torch.nn.LazyInstanceNorm2d`: an `InstanceNorm2d` once it has seen its first input."""
+
+    cls_to_become = InstanceNorm2d
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _instance_norm_layer(self, input)
+
+
+class LazyInstanceNorm3d(nn.LazyInstanceNorm3d):
+    """Drop-in `torch.nn.LazyInstanceNorm3d`: an `InstanceNorm3d` once it has seen its first input."""
+
+    cls_to_become = InstanceNorm3d
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _instance_norm_layer(self, input)
