@@ -64,7 +64,12 @@ from manualgrad.formulas.cosine_embedding_loss import cosine_embedding_loss as c
 from manualgrad.formulas.cosine_similarity import cosine_similarity as cosine_similarity
 from manualgrad.formulas.cross_entropy import cross_entropy as cross_entropy
 from manualgrad.formulas.ctc_loss import ctc_loss as ctc_loss
+from manualgrad.formulas.dropout import alpha_dropout as alpha_dropout
 from manualgrad.formulas.dropout import dropout as dropout
+from manualgrad.formulas.dropout import dropout1d as dropout1d
+from manualgrad.formulas.dropout import dropout2d as dropout2d
+from manualgrad.formulas.dropout import dropout3d as dropout3d
+from manualgrad.formulas.dropout import feature_alpha_dropout as feature_alpha_dropout
 from manualgrad.formulas.elu import elu as elu
 from manualgrad.formulas.elu import elu_ as elu_
 from manualgrad.formulas.embedding import embedding as embedding
@@ -396,6 +401,11 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (pad, _F.pad),
     (embedding, _F.embedding),
     (embedding_bag, _F.embedding_bag),
+    (dropout1d, _F.dropout1d),
+    (dropout2d, _F.dropout2d),
+    (dropout3d, _F.dropout3d),
+    (alpha_dropout, _F.alpha_dropout),
+    (feature_alpha_dropout, _F.feature_alpha_dropout),
     # attention
     (scaled_dot_product_attention, _F.scaled_dot_product_attention),
     (multi_head_attention_forward, _F.multi_head_attention_forward),

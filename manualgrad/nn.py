@@ -79,7 +79,12 @@ from manualgrad.formulas.cosine_embedding_loss import CosineEmbeddingLoss as Cos
 from manualgrad.formulas.cosine_similarity import CosineSimilarity as CosineSimilarity
 from manualgrad.formulas.cross_entropy import CrossEntropyLoss as CrossEntropyLoss
 from manualgrad.formulas.ctc_loss import CTCLoss as CTCLoss
+from manualgrad.formulas.dropout import AlphaDropout as AlphaDropout
 from manualgrad.formulas.dropout import Dropout as Dropout
+from manualgrad.formulas.dropout import Dropout1d as Dropout1d
+from manualgrad.formulas.dropout import Dropout2d as Dropout2d
+from manualgrad.formulas.dropout import Dropout3d as Dropout3d
+from manualgrad.formulas.dropout import FeatureAlphaDropout as FeatureAlphaDropout
 from manualgrad.formulas.elu import ELU as ELU
 from manualgrad.formulas.embedding import Embedding as Embedding
 from manualgrad.formulas.embedding_bag import EmbeddingBag as EmbeddingBag
