@@ -84,12 +84,10 @@ from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d as fra
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
 )
-from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices
 from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
 )
-from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices
 from manualgrad.formulas.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
 from manualgrad.formulas.gelu import gelu as gelu
 from manualgrad.formulas.glu import glu as glu
@@ -224,6 +222,7 @@ from manualgrad.formulas.tanh import tanh as tanh
 from manualgrad.formulas.tanhshrink import tanhshrink as tanhshrink
 from manualgrad.formulas.threshold import threshold as threshold
 from manualgrad.formulas.threshold import threshold_ as threshold_
+from manualgrad.formulas.weight_norm import weight_norm as weight_norm
 from manualgrad.formulas.triplet_margin_loss import triplet_margin_loss as triplet_margin_loss
 
 
@@ -350,6 +349,7 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (instance_norm, _F.instance_norm),
     (local_response_norm, _F.local_response_norm),
     (normalize, _F.normalize),
+    (weight_norm, torch._weight_norm),
     # layers
     (linear, _F.linear),
     (bilinear, _F.bilinear),
@@ -466,7 +466,7 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (mm, torch.mm, Tensor.mm),
     (bmm, torch.bmm, Tensor.bmm),
     (mv, torch.mv, Tensor.mv),
-    (dot, torch.dot, Tensor.dot),
+    (dot, torch.dot, Tensor.dot, torch.vdot, Tensor.vdot),  # the same for real numbers
     (addmm, torch.addmm, Tensor.addmm),
     (baddbmm, torch.baddbmm, Tensor.baddbmm),
     (sum, torch.sum, Tensor.sum),
