@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeGuard
 
 import torch
 from torch import nn as torch_nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from torch.nn.utils import parametrize
 
 from manualgrad import nn
@@ -118,6 +119,8 @@ def _why_left(kind: type[torch_nn.Module]) -> str:
     """Why a module of this class stays torch's; empty if there is nothing in it to convert."""
     if kind in _BACK or getattr(nn, kind.__name__, None) is kind:
         return ""  # ours already, or a container without mathematics of its own
+    if kind is NonDynamicallyQuantizableLinear:
+        return ""  # holds parameters for MultiheadAttention, which never calls it
     for base in kind.__mro__[1:]:
         if base in MODULE_TWINS or base in _BACK:
             return f"{kind.__name__} is a subclass of {base.__name__}; only torch's own classes are changed"

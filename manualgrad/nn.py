@@ -37,6 +37,11 @@ from manualgrad.composed import GRUCell as GRUCell
 from manualgrad.composed import LSTMCell as LSTMCell
 from manualgrad.composed import MultiheadAttention as MultiheadAttention
 from manualgrad.composed import RNNCell as RNNCell
+from manualgrad.composed import Transformer as Transformer
+from manualgrad.composed import TransformerDecoder as TransformerDecoder
+from manualgrad.composed import TransformerDecoderLayer as TransformerDecoderLayer
+from manualgrad.composed import TransformerEncoder as TransformerEncoder
+from manualgrad.composed import TransformerEncoderLayer as TransformerEncoderLayer
 from manualgrad.compositions.triplets import TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss
 from manualgrad.formulas.adaptive_avg_pool import AdaptiveAvgPool1d as AdaptiveAvgPool1d
 from manualgrad.formulas.adaptive_avg_pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
