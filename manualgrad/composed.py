@@ -6,7 +6,8 @@ differentiable step in it, down to the residual sums, is a formula of ours.
 
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import _SpectralNorm, _WeightNorm
 
 from manualgrad.redirection import by_hand
 
@@ -105,3 +106,25 @@ class Transformer(nn.Transformer):
     def forward(self, *args: Any, **keywords: Any) -> Any:
         with by_hand():
             return super().forward(*args, **keywords)
+
+
+class WeightNorm(_WeightNorm):
+    """What `torch.nn.utils.parametrizations.weight_norm` puts on a weight, computed by our `weight_norm`.
+
+    `manualgrad.convert` swaps it in, as it does layers.
+    """
+
+    def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor:
+        with by_hand():
+            return super().forward(weight_g, weight_v)
+
+
+class SpectralNorm(_SpectralNorm):
+    """What `torch.nn.utils.parametrizations.spectral_norm` puts on a weight: W / (u^T W v), computed by our formulas.
+
+    The power iteration for u and v is torch's; no gradient flows through it. `manualgrad.convert` swaps it in.
+    """
+
+    def forward(self, weight: Tensor) -> Tensor:
+        with by_hand():
+            return super().forward(weight)

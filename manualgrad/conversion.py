@@ -12,9 +12,10 @@ from typing import NamedTuple, TypeGuard
 import torch
 from torch import nn as torch_nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
-from torch.nn.utils import parametrize
+from torch.nn.utils import parametrizations, parametrize
 
 from manualgrad import nn
+from manualgrad.composed import SpectralNorm, WeightNorm
 
 
 def _twins() -> dict[type[torch_nn.Module], type[torch_nn.Module]]:
@@ -31,7 +32,11 @@ def _is_module(value: object) -> TypeGuard[type[torch_nn.Module]]:
     return isinstance(value, type) and issubclass(value, torch_nn.Module)
 
 
-MODULE_TWINS: dict[type[torch_nn.Module], type[torch_nn.Module]] = _twins()
+MODULE_TWINS: dict[type[torch_nn.Module], type[torch_nn.Module]] = {
+    **_twins(),
+    parametrizations._WeightNorm: WeightNorm,
+    parametrizations._SpectralNorm: SpectralNorm,
+}
 _BACK = {ours: twin for twin, ours in MODULE_TWINS.items()}
 
 

@@ -222,8 +222,8 @@ from manualgrad.formulas.tanh import tanh as tanh
 from manualgrad.formulas.tanhshrink import tanhshrink as tanhshrink
 from manualgrad.formulas.threshold import threshold as threshold
 from manualgrad.formulas.threshold import threshold_ as threshold_
-from manualgrad.formulas.weight_norm import weight_norm as weight_norm
 from manualgrad.formulas.triplet_margin_loss import triplet_margin_loss as triplet_margin_loss
+from manualgrad.formulas.weight_norm import weight_norm as weight_norm
 
 
 def _getter(name: str) -> Callable[..., Any]:
@@ -265,7 +265,8 @@ def _with_unbiased(function: Callable[..., Any]) -> Callable[..., Any]:
     def spelled(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, **named: Any) -> Any:
         if isinstance(dim, bool):
             dim, unbiased = None, dim
-        return function(input, dim, keepdim=keepdim, **{"correction": int(unbiased), **named})
+        correction = named.get("correction")
+        return function(input, dim, keepdim=keepdim, correction=int(unbiased) if correction is None else correction)
 
     return spelled
 
@@ -282,6 +283,24 @@ def _to(place: Any) -> Callable[..., Any]:
 def _type(input: Tensor, dtype: Any = None, **keywords: Any) -> Any:
     """`x.type(dtype)`; `x.type()` tells the name of the type."""
     return to(input, torch.empty(0).type(dtype).dtype, **keywords) if dtype else input.type()
+
+
+def _copied(input: Tensor, src: Tensor, non_blocking: bool = False) -> Any:
+    """What `x.copy_(src)` leaves in x."""
+    return to(broadcast_to(src, input.shape), input.device, input.dtype, non_blocking=non_blocking)
+
+
+def _filled(input: Tensor, value: Any) -> Any:
+    """What `x.fill_(value)` leaves in x."""
+    return _copied(input, value) if isinstance(value, Tensor) else torch.full_like(input, value)
+
+
+def torch_names(keywords: dict[str, Any]) -> dict[str, Any]:
+    """The arguments by torch's names, where they were given by numpy's, which torch takes too."""
+    return {_NUMPY_NAMES.get(name, name): value for name, value in keywords.items()}
+
+
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "a": "input", "x": "input", "x1": "input", "x2": "other"}
 
 
 def _where(condition: Tensor, *operands: Any) -> Any:
@@ -539,6 +558,11 @@ TWINS: dict[Callable[..., Any], Callable[..., Any]] = {
     theirs: f for f, *spellings in _SPELLINGS for theirs in spellings
 }
 
+# Those of them that call what the user gives them: the tape has to see what that does.
+COMPOSITIONS: frozenset[Callable[..., Any]] = frozenset(
+    f for f in TWINS.values() if f.__module__.startswith("manualgrad.compositions")
+)
+
 # torch's in-place function -> ours, which returns a new tensor: `add_` stands for `add`, `__iadd__` for `__add__`.
 IN_PLACE: dict[Callable[..., Any], Callable[..., Any]] = {
     getattr(owner, name): f
@@ -547,16 +571,32 @@ IN_PLACE: dict[Callable[..., Any], Callable[..., Any]] = {
     for owner in (torch, Tensor, _F)
     if name != theirs.__name__ and hasattr(owner, name)
 }
-IN_PLACE[Tensor.__ipow__] = pow
-IN_PLACE[Tensor.__setitem__] = setitem
+IN_PLACE |= {
+    Tensor.__ipow__: pow,
+    Tensor.__setitem__: setitem,
+    Tensor.copy_: _copied,
+    Tensor.fill_: _filled,
+    Tensor.zero_: torch.zeros_like,
+}
+for _change_of_shape in ("squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdims_"):
+    IN_PLACE.pop(getattr(Tensor, _change_of_shape))  # they change no value
 
-# Functions whose floating-point result does not depend on the values of their arguments in a differentiable way.
+# Functions whose floating-point result does not depend on the values of their arguments in a differentiable way, and
+# the questions about a tensor that code asks most.
 PASS_THROUGH: frozenset[Callable[..., Any]] = frozenset(
     (
+        *map(_getter, ("shape", "dtype", "device", "ndim", "layout", "is_cuda", "is_sparse", "is_nested", "is_leaf")),
+        Tensor.size,
+        Tensor.dim,
+        Tensor.numel,
+        Tensor.stride,
+        Tensor.is_contiguous,
+        Tensor.is_floating_point,
         Tensor.detach,
         torch.detach,
         _getter("data"),
         _getter("grad"),
+        torch.tensor,
         torch.zeros_like,
         torch.ones_like,
         torch.empty_like,

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as torch_F
+from torch.nn.utils import parametrizations as utils
 
-from manualgrad import Tape, nn
+from manualgrad import Tape, convert, nn
 from manualgrad import functional as F
 
 
@@ -102,6 +103,44 @@ def test_half_precision_layer_with_float32_statistics() -> None:
         results.append((y, leaf.grad, layer.weight.grad, layer.bias.grad))
     for a, b in zip(*results, strict=True):
         torch.testing.assert_close(a, b, rtol=2e-2, atol=2e-2)
+
+
+PARAMETRIZATIONS = [
+    (utils.weight_norm, {}),
+    (utils.weight_norm, {"dim": None}),
+    (utils.weight_norm, {"dim": 1}),
+    (utils.spectral_norm, {}),
+    (utils.spectral_norm, {"n_power_iterations": 3, "dim": 1}),
+]
+
+
+@pytest.mark.parametrize(("wrap", "keywords"), PARAMETRIZATIONS)
+@pytest.mark.parametrize("name", ["Linear", "Conv2d", "ConvTranspose2d"])
+@pytest.mark.parametrize("converted", [False, True])
+def test_parametrised_weights(wrap: Callable[..., Any], keywords: dict[str, Any], name: str, converted: bool) -> None:
+    """On our layers, and converted, when the weight is computed by our formulas too."""
+    sizes, shape = ((3, 4), (5, 3)) if name == "Linear" else ((3, 4, 3), (2, 3, 5, 5))
+    results = []
+    for shelf in (nn, torch.nn):
+        torch.manual_seed(0)
+        layer: Any = wrap(getattr(torch.nn if converted else shelf, name)(*sizes), **keywords).double()
+        if converted and shelf is nn:
+            assert not convert(layer, strict=True).left
+        y = layer(draw(*shape))
+        y.square().sum().backward()
+        layer.eval()  # in training, every look at the weight is a step of the power iteration
+        if converted and shelf is nn:
+            assert "Function" in layer.weight.grad_fn.name()
+        results.append([y, layer(draw(*shape)), *(p.grad for p in layer.parameters())])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
+
+
+def test_spectral_norm_of_a_vector_is_its_length() -> None:
+    layer: Any = utils.spectral_norm(torch.nn.PReLU(3))
+    convert(layer)
+    assert layer.weight.grad_fn.name() == "NormalizeFunctionBackward"
+    torch.testing.assert_close(layer.weight.norm(), torch.tensor(1.0))
 
 
 def test_instance_norm_of_another_number_of_channels() -> None:

@@ -15,6 +15,7 @@ from manualgrad.formulas.layer_norm import LayerNormFunction
 from manualgrad.formulas.local_response_norm import LocalResponseNormFunction
 from manualgrad.formulas.normalize import NormalizeFunction
 from manualgrad.formulas.rms_norm import RmsNormFunction
+from manualgrad.formulas.weight_norm import WeightNormFunction
 
 # torch's own second derivatives are wrong or raise without a weight, and wrong under torch.func with one; its first of
 # group_norm raises with a bias alone. So ours are compared with those of the definitions.
@@ -88,6 +89,17 @@ def _instance_norm(
     if not use_input_stats:
         return _batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     return _affine(_standard(input, tuple(range(2, input.dim())), eps), weight, bias, _per_channel(input))
+
+
+def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    """torch's own, whose signature is not documented."""
+    return torch._weight_norm(v, g, dim)
+
+
+def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    """torch's own second derivative is wrong, and it has no forward mode."""
+    over = [d for d in range(v.dim()) if dim == -1 or d != dim]
+    return g * v / (v.square().sum(over, keepdim=True) if over else v.square()).sqrt()
 
 
 def _running(channels: int) -> tuple[Draw, Draw]:
@@ -260,5 +272,21 @@ ROWS = (
             sample(fixed([1e15, -1e15, 0.0], [1e-15, 0.0, 0.0]), 3.0),
         ),
         realistic=sample(normal(4096, 256)),
+    ),
+    Row(
+        F.weight_norm,
+        weight_norm,
+        WeightNormFunction,
+        samples=(
+            sample(normal(4, 3), normal(4, 1)),
+            sample(normal(4, 3, 2), normal(1, 3, 1), 1),
+            sample(normal(4, 3, 2), normal(1, 1, 2), dim=2),
+            sample(normal(4, 3), normal(), -1),
+            sample(normal(4, 3), normal(1, 1), dim=-1),
+            sample(normal(5), normal(5), 0),
+        ),
+        extremes=(sample(fixed([1e4, -1e4], [1e-2, 0.0]), fixed([2.0], [3.0])),),
+        realistic=sample(normal(512, 512), normal(512, 1)),
+        reference=_weight_norm,
     ),
 )
