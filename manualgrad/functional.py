@@ -80,14 +80,17 @@ from manualgrad.formulas.extremes import max as max
 from manualgrad.formulas.extremes import maximum as maximum
 from manualgrad.formulas.extremes import min as min
 from manualgrad.formulas.extremes import minimum as minimum
+from manualgrad.formulas.fold import fold as fold
 from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d as fractional_max_pool2d
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
 )
+from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices
 from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
 )
+from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices
 from manualgrad.formulas.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
 from manualgrad.formulas.gelu import gelu as gelu
 from manualgrad.formulas.glu import glu as glu
@@ -202,6 +205,9 @@ from manualgrad.formulas.shape import transpose as transpose
 from manualgrad.formulas.shape import unflatten as unflatten
 from manualgrad.formulas.shape import unsqueeze as unsqueeze
 from manualgrad.formulas.shape import view as view
+from manualgrad.formulas.shuffles import channel_shuffle as channel_shuffle
+from manualgrad.formulas.shuffles import pixel_shuffle as pixel_shuffle
+from manualgrad.formulas.shuffles import pixel_unshuffle as pixel_unshuffle
 from manualgrad.formulas.sigmoid import sigmoid as sigmoid
 from manualgrad.formulas.silu import silu as silu
 from manualgrad.formulas.smooth_l1_loss import smooth_l1_loss as smooth_l1_loss
@@ -223,6 +229,7 @@ from manualgrad.formulas.tanhshrink import tanhshrink as tanhshrink
 from manualgrad.formulas.threshold import threshold as threshold
 from manualgrad.formulas.threshold import threshold_ as threshold_
 from manualgrad.formulas.triplet_margin_loss import triplet_margin_loss as triplet_margin_loss
+from manualgrad.formulas.unfold import unfold as unfold
 from manualgrad.formulas.weight_norm import weight_norm as weight_norm
 
 
@@ -425,6 +432,11 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (dropout3d, _F.dropout3d),
     (alpha_dropout, _F.alpha_dropout),
     (feature_alpha_dropout, _F.feature_alpha_dropout),
+    (fold, _F.fold),
+    (unfold, _F.unfold),
+    (pixel_shuffle, _F.pixel_shuffle),
+    (pixel_unshuffle, _F.pixel_unshuffle),
+    (channel_shuffle, _F.channel_shuffle),
     # attention
     (scaled_dot_product_attention, _F.scaled_dot_product_attention),
     (multi_head_attention_forward, _F.multi_head_attention_forward),

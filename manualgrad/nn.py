@@ -5,7 +5,6 @@ derivative of its own is torch's: containers, `Parameter`, `init`, and modules t
 """
 
 from torch.nn import Buffer as Buffer
-from torch.nn import ChannelShuffle as ChannelShuffle
 from torch.nn import Container as Container
 from torch.nn import DataParallel as DataParallel
 from torch.nn import Flatten as Flatten
@@ -93,6 +92,7 @@ from manualgrad.formulas.dropout import FeatureAlphaDropout as FeatureAlphaDropo
 from manualgrad.formulas.elu import ELU as ELU
 from manualgrad.formulas.embedding import Embedding as Embedding
 from manualgrad.formulas.embedding_bag import EmbeddingBag as EmbeddingBag
+from manualgrad.formulas.fold import Fold as Fold
 from manualgrad.formulas.fractional_max_pool import FractionalMaxPool2d as FractionalMaxPool2d
 from manualgrad.formulas.fractional_max_pool import FractionalMaxPool3d as FractionalMaxPool3d
 from manualgrad.formulas.gaussian_nll_loss import GaussianNLLLoss as GaussianNLLLoss
@@ -154,6 +154,9 @@ from manualgrad.formulas.relu6 import ReLU6 as ReLU6
 from manualgrad.formulas.rms_norm import RMSNorm as RMSNorm
 from manualgrad.formulas.rrelu import RReLU as RReLU
 from manualgrad.formulas.selu import SELU as SELU
+from manualgrad.formulas.shuffles import ChannelShuffle as ChannelShuffle
+from manualgrad.formulas.shuffles import PixelShuffle as PixelShuffle
+from manualgrad.formulas.shuffles import PixelUnshuffle as PixelUnshuffle
 from manualgrad.formulas.sigmoid import Sigmoid as Sigmoid
 from manualgrad.formulas.silu import SiLU as SiLU
 from manualgrad.formulas.smooth_l1_loss import SmoothL1Loss as SmoothL1Loss
@@ -168,3 +171,4 @@ from manualgrad.formulas.tanh import Tanh as Tanh
 from manualgrad.formulas.tanhshrink import Tanhshrink as Tanhshrink
 from manualgrad.formulas.threshold import Threshold as Threshold
 from manualgrad.formulas.triplet_margin_loss import TripletMarginLoss as TripletMarginLoss
+from manualgrad.formulas.unfold import Unfold as Unfold

@@ -11,6 +11,7 @@ from manualgrad.catalogue import (
     dropout,
     elementary,
     embedding,
+    images,
     layers,
     losses,
     normalisation,
@@ -34,6 +35,7 @@ FAMILIES: dict[str, tuple[Row, ...]] = {
     "dropout": dropout.ROWS,
     "pooling": pooling.ROWS,
     "embedding": embedding.ROWS,
+    "images": images.ROWS,
     "losses": losses.ROWS,
     "elementary": elementary.ROWS,
 }
