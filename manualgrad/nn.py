@@ -111,6 +111,7 @@ from manualgrad.formulas.kl_div import KLDivLoss as KLDivLoss
 from manualgrad.formulas.l1_loss import L1Loss as L1Loss
 from manualgrad.formulas.layer_norm import LayerNorm as LayerNorm
 from manualgrad.formulas.leaky_relu import LeakyReLU as LeakyReLU
+from manualgrad.formulas.linear import LazyLinear as LazyLinear
 from manualgrad.formulas.linear import Linear as Linear
 from manualgrad.formulas.local_response_norm import LocalResponseNorm as LocalResponseNorm
 from manualgrad.formulas.log_softmax import LogSoftmax as LogSoftmax

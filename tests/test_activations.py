@@ -1,4 +1,4 @@
-"""What the catalogue's checks do not reach: dtypes, warnings, chance, and errors of the activations."""
+"""What the catalogue's checks do not reach: dtypes, warnings, chance, lazy layers, and errors of the activations."""
 
 from collections.abc import Callable
 from functools import partial
@@ -97,3 +97,12 @@ def test_errors_are_of_torchs_type_and_say_more(
         theirs(*args)
     with pytest.raises(expected.type, match=message):
         ours(*args)
+
+
+def test_lazy_linear_becomes_ours() -> None:
+    layer: Any = nn.LazyLinear(2)
+    y = layer(torch.ones(3, 4))
+    assert type(layer) is nn.Linear
+    assert layer.weight.shape == (2, 4)
+    (dw,) = torch.autograd.grad(y.sum(), layer.weight)
+    assert torch.equal(dw, torch.full((2, 4), 3.0))

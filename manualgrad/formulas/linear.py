@@ -6,7 +6,8 @@ r"""Linear layer.
                db      = dy           summed over the dimensions that b was repeated in
     tangent    y'      = x' W^T + x W'^T + b'
 
-Shapes: x (*, in), W (out, in) or (in), b (out) or anything that broadcasts to y, y (*, out) or (*). Saves x and W: each is the other's slope.
+Shapes: x (*, in), W (out, in) or (in), b (out) or anything that broadcasts to y, y (*, out) or (*).
+Saves x and W: each is the other's slope.
 Source: Rumelhart, Hinton & Williams (1986), Learning representations by back-propagating errors, eqs. 1, 6 and 7.
 """
 
@@ -51,9 +52,9 @@ class LinearFunction(Formula):
         return dx, dw if dw is None else dw.reshape(weight.shape), db
 
     @staticmethod
-    def jvp(ctx: Any, x_t: Tensor | None, weight_t: Tensor | None, bias_t: Tensor | None) -> Tensor:
+    def jvp(ctx: Any, x_t: Tensor | None, weight_t: Tensor | None, bias_t: Any) -> Tensor:
         x, weight = ctx.saved_tensors
-        y_t = F.linear(x_t, weight, bias_t) if x_t is not None else None
+        y_t: Any = F.linear(x_t, weight, bias_t) if x_t is not None else None
         if weight_t is not None:
             term = F.linear(x, weight_t, bias_t if y_t is None else None)
             y_t = term if y_t is None else y_t + term
@@ -68,7 +69,8 @@ class LinearFunction(Formula):
                 raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
         if x.dim() == 0 or weight.dim() not in (1, 2):
             raise RuntimeError(
-                f"input needs at least one dimension and weight one or two, got {tuple(x.shape)} and {tuple(weight.shape)}"
+                f"input needs at least one dimension and weight one or two, "
+                f"got {tuple(x.shape)} and {tuple(weight.shape)}"
             )
         if x.shape[-1] != weight.shape[-1]:
             raise RuntimeError(
@@ -98,6 +100,15 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 class Linear(nn.Linear):
     """Drop-in `torch.nn.Linear` computed by `manualgrad.functional.linear`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return linear(input, self.weight, self.bias)
+
+
+class LazyLinear(nn.LazyLinear):
+    """Drop-in `torch.nn.LazyLinear`: a `Linear` once it has seen its first input."""
+
+    cls_to_become = Linear
 
     def forward(self, input: Tensor) -> Tensor:
         return linear(input, self.weight, self.bias)
