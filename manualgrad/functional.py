@@ -85,12 +85,10 @@ from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d as fra
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
 )
-from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices
 from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
 )
-from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices
 from manualgrad.formulas.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
 from manualgrad.formulas.gelu import gelu as gelu
 from manualgrad.formulas.glu import glu as glu
@@ -303,8 +301,8 @@ def _filled(input: Tensor, value: Any) -> Any:
 
 
 def torch_names(keywords: dict[str, Any]) -> dict[str, Any]:
-    """The arguments by torch's names, where they were given by numpy's, which torch takes too."""
-    return {_NUMPY_NAMES.get(name, name): value for name, value in keywords.items()}
+    """The arguments by torch's names, where they were given by numpy's, which torch takes too; without `out=None`."""
+    return {_NUMPY_NAMES.get(k, k): value for k, value in keywords.items() if k != "out" or value is not None}
 
 
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "a": "input", "x": "input", "x1": "input", "x2": "other"}

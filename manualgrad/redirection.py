@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from manualgrad.formula import Formula, FormulaError
-from manualgrad.functional import TWINS
+from manualgrad.functional import TWINS, torch_names
 
 
 class by_hand(TorchFunctionMode):  # noqa: N801  used like torch.no_grad
@@ -31,7 +31,7 @@ class by_hand(TorchFunctionMode):  # noqa: N801  used like torch.no_grad
     ) -> Any:
         twin = TWINS.get(func)
         if twin is not None:
-            return twin(*args, **kwargs) if kwargs else twin(*args)
+            return twin(*args, **torch_names(kwargs)) if kwargs else twin(*args)
         result = func(*args, **(kwargs or {}))
         if _made_by_torch(result) and all(result is not a for a in args):
             raise FormulaError(f"{resolve_name(func) or func}: there is no formula for this function of torch")

@@ -6,35 +6,52 @@ r"""Tape: back-propagation itself, without torch's autograd.
                and gradients that meet at a tensor used more than once add up
 
 Inside `with Tape() as tape:` ordinary torch code is recorded: `x + y`, `x @ w.mT`, `torch.relu`, `nn.Linear` of either
-kind. Every operation is looked up in `manualgrad.functional.TWINS`; one without a formula is refused by name, and nothing
-is ever left to torch's autograd. Operations that have no derivative (argmax, comparisons, shapes) pass through.
+kind. Every operation is looked up in `manualgrad.functional.TWINS`; one without a formula is refused by name, and
+nothing is ever left to torch's autograd. Operations that have no derivative (argmax, comparisons, shapes) pass through.
 
 Source: Linnainmaa (1970); Rumelhart, Hinton & Williams (1986); for the tape, Speelpenning (1980).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from manualgrad.formula import Formula, FormulaError, active, save
-from manualgrad.functional import IN_PLACE, PASS_THROUGH, TWINS
+from manualgrad.formula import Formula, FormulaError, active
+from manualgrad.functional import COMPOSITIONS, IN_PLACE, PASS_THROUGH, TWINS, torch_names
 
 _set_grad_enabled: Callable[[bool], None] = torch._C._set_grad_enabled
+_requires_grad: Any = getattr(Tensor, "requires_grad").__get__  # what reading the attribute calls  # noqa: B009
+
+# What autograd offers and the tape has in another form: torch's function -> what to do instead.
+_INSTEAD: dict[Callable[..., Any], str] = {
+    Tensor.backward: "call tape.backward(loss)",
+    torch.autograd.backward: "call tape.backward(loss)",
+    torch.autograd.grad: "call tape.backward(loss, retain=True), then tape.gradient_of(tensor)",
+    Tensor.retain_grad: "call tape.backward(loss, retain=True), then tape.gradient_of(tensor)",
+    Tensor.register_hook: "only leaves, such as parameters, have hooks; tape.gradient_of tells other gradients",
+}
 
 
-class Context:
-    """What a formula keeps between its forward and its backward pass, as torch's `ctx` does."""
+class Step:
+    """One line of the tape: `output = formula(*inputs)`. To the formula it is the `ctx` of torch's Functions."""
 
-    saved_tensors: tuple[Tensor | None, ...] = ()
     materialize_grads = True
+    saved_tensors: tuple[Tensor | None, ...] = ()
+    constants: frozenset[int] = frozenset()  # ids of the outputs that have no gradient
 
-    def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
+    def __init__(self, formula: type[Formula], inputs: tuple[Any, ...], needs_input_grad: tuple[bool, ...]) -> None:
+        self.formula = formula
+        self.inputs = inputs
         self.needs_input_grad = needs_input_grad
+        self.output: Any = None
+
+    # What formulas call on their ctx.
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         self.saved_tensors = tensors
@@ -42,29 +59,13 @@ class Context:
     def save_for_forward(self, *tensors: Tensor | None) -> None:
         """The tape runs backward only."""
 
-    def mark_non_differentiable(self, *tensors: Tensor) -> None:
-        self.non_differentiable = tensors
+    def mark_non_differentiable(self, *outputs: Tensor) -> None:
+        self.constants = frozenset(map(id, outputs))
 
     def set_materialize_grads(self, value: bool) -> None:
         self.materialize_grads = value
 
-
-class Step:
-    """One line of the tape: `output = formula(*inputs)`, with the formula's context."""
-
-    __slots__ = ("context", "formula", "inputs", "output", "versions")
-
-    def __init__(self, formula: type[Formula], context: Context, inputs: tuple[Any, ...], output: Any) -> None:
-        self.formula = formula
-        self.context = context
-        self.inputs = inputs
-        self.output = output
-        self.versions = [None if t is None else t._version for t in context.saved_tensors]
-
-    def keep_copy_of(self, tensor: Tensor) -> None:
-        """Save the values that `tensor` has now, since it is about to be changed in place."""
-        self.context.saved_tensors = tuple(t.clone() if t is tensor else t for t in self.context.saved_tensors)
-        self.versions = [None if t is None else t._version for t in self.context.saved_tensors]
+    # What the tape and its readers ask.
 
     @property
     def outputs(self) -> tuple[Any, ...]:
@@ -73,12 +74,12 @@ class Step:
     @property
     def saved_bytes(self) -> int:
         """Bytes of the tensors kept for the backward pass, each storage counted once."""
-        kept = {
-            t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()
-            for t in self.context.saved_tensors
-            if t is not None
-        }
-        return sum(kept.values())
+        return _bytes([self])
+
+    def keep_copy_of(self, tensor: Tensor) -> None:
+        """Save the values that `tensor` has now, since it is about to be changed in place."""
+        self.saved_tensors = tuple(t.clone() if t is tensor else t for t in self.saved_tensors)
+        self.versions = _versions(self.saved_tensors)
 
     def __repr__(self) -> str:
         shapes = [tuple(a.shape) if isinstance(a, Tensor) else a for a in self.inputs]
@@ -97,7 +98,9 @@ class Tape(TorchFunctionMode):
     (-4.0, -4.0, 3.0)
 
     `steps` holds what was recorded, in order. Tensors that require a gradient are the leaves; `backward` adds to their
-    `.grad`, so any torch optimizer works. Under `torch.no_grad()` nothing is recorded.
+    `.grad` and runs their hooks, so any torch optimizer works. Under `torch.no_grad()` nothing is recorded. A tensor
+    changed in place (`x += y`, `x[0] = y`, `nn.ReLU(inplace=True)`) stands for its new value from then on. In a block
+    within a block the inner tape records, and what the outer one recorded is constant to it.
 
     Raises FormulaError for a differentiable operation without a formula.
     """
@@ -106,12 +109,16 @@ class Tape(TorchFunctionMode):
         super().__init__()
         self.steps: list[Step] = []
         self._recorded: dict[int, Tensor] = {}  # by id; holding the tensor keeps the id its own
-        self._rebound: dict[int, Tensor] = {}  # tensors changed in place: what they stand for now
+        self._renamed: dict[int, Tensor] = {}  # a tensor changed in place -> the recorded one whose value it has now
         self._gradients: dict[int, Tensor] | None = None
         self._outer: list[Tape | None] = []
+        self._grad_mode = True  # what the code in the block has set
+
+    # --------------------------------------------------------------------------------------------------------- forward
 
     def __enter__(self) -> Tape:
         self._outer.append(active.tape)
+        self._grad_mode = torch.is_grad_enabled()
         active.tape = self
         super().__enter__()
         return self
@@ -123,99 +130,132 @@ class Tape(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        """Where torch hands over each call of a function of its own that is made in the block."""
         twin = TWINS.get(func)
-        if twin is not None:
-            return twin(*args, **kwargs) if kwargs else twin(*args)
-        return self._without_formula(func, args, kwargs or {})
+        if twin is None or (kwargs and kwargs.get("out") is not None):
+            return self._without_formula(func, args, kwargs or {})
+        if twin in COMPOSITIONS:
+            with self:
+                return twin(*args, **torch_names(kwargs or {}))
+        return twin(*args, **torch_names(kwargs)) if kwargs else twin(*args)
 
     def run(self, formula: type[Formula], args: tuple[Any, ...]) -> Any:
         """Run `formula` and write it down if any of its inputs needs a gradient. This is where `formula.call` lands."""
         with torch._C.DisableTorchFunction():  # first: the mode would intercept the switching of gradients itself
-            if self._rebound:
-                args = tuple(self._rebound.get(id(a), a) for a in args)
-            if not torch.is_grad_enabled():
+            recorded = self._recorded
+            inputs = tuple([self._renamed.get(id(a), a) for a in args]) if self._renamed else args
+            needs = tuple([isinstance(a, Tensor) and (id(a) in recorded or a.requires_grad) for a in inputs])
+            if True not in needs or not self._recording():
                 return formula.forward(*args)
+            step = Step(formula, inputs, needs)
             _set_grad_enabled(False)
             try:
                 output = formula.forward(*args)
-                recorded = self._recorded
-                needs = tuple([isinstance(a, Tensor) and (id(a) in recorded or a.requires_grad) for a in args])
-                if True in needs:
-                    self._record(formula, needs, args, output)
-                return output
+                if isinstance(output, Tensor) and (id(output) in recorded or output.requires_grad):
+                    output = output.view_as(output)  # an input as it is: a tensor has one place on the tape
+                formula.setup_context(step, args, output)
             finally:
                 _set_grad_enabled(True)
+            step.output = output
+            step.versions = _versions(step.saved_tensors)
+            outputs = output if isinstance(output, tuple) else (output,)
+            differentiable = [o for o in outputs if o.is_floating_point() and id(o) not in step.constants]
+            if differentiable:
+                self.steps.append(step)
+                for o in differentiable:
+                    recorded[id(o)] = o
+            return output
 
-    def _record(self, formula: type[Formula], needs: tuple[bool, ...], args: tuple[Any, ...], output: Any) -> None:
-        context = Context(needs)
-        formula.setup_context(context, args, output)
-        self.steps.append(Step(formula, context, args, output))
-        if isinstance(output, Tensor):
-            self._recorded[id(output)] = output
-        else:
-            self._recorded.update((id(o), o) for o in output if o.is_floating_point())
+    def _recording(self) -> bool:
+        if torch.is_grad_enabled():
+            return True
+        if self._grad_mode and not torch.is_inference_mode_enabled():
+            raise FormulaError(
+                "the tape cannot see into a torch.autograd.Function: make it a manualgrad.Formula and run it with "
+                "manualgrad.formula.call"
+            )
+        return False
 
     def tracks(self, tensor: Any) -> bool:
         """Whether a gradient flows to `tensor`: it is a leaf that requires one, or was computed from such leaves."""
+        tensor = self._renamed.get(id(tensor), tensor)
         return isinstance(tensor, Tensor) and (id(tensor) in self._recorded or tensor.requires_grad)
 
     def _without_formula(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if func in IN_PLACE:
-            return self._in_place(func, args, kwargs)
-        if func in PASS_THROUGH or not torch.is_grad_enabled() or not any(map(self.tracks, _flatten((args, kwargs)))):
+        """Call a function that has no derivative; record one that works in place; refuse any other."""
+        if func in PASS_THROUGH:
             return func(*args, **kwargs)
+        if func is torch._C._set_grad_enabled:
+            self._grad_mode = args[0]
+        given = list(_flatten((args, kwargs)))
+        if not any(map(self.tracks, given)) or not self._recording():
+            return func(*args, **kwargs)
+        if func == _requires_grad:
+            return True
+        name = resolve_name(func) or str(func)
+        is_leaf = isinstance(args[0], Tensor) and id(args[0]) not in self._recorded
+        if func in _INSTEAD and not is_leaf:
+            raise FormulaError(f"{name}: {_INSTEAD[func]}")
+        if func in IN_PLACE:
+            return self._overwrite(name, args[0], lambda: IN_PLACE[func](*args, **kwargs))
+        in_place = name.endswith("_") and not name.endswith("__")
+        if kwargs.get("out") is not None or (in_place and not (is_leaf and func is Tensor.requires_grad_)):
+            raise FormulaError(f"{name}: the tape does not record this operation in place")
         with torch.no_grad():
             result = func(*args, **kwargs)
-        if any(r.is_floating_point() or r.is_complex() for r in _flatten(result) if isinstance(r, Tensor)):
-            raise FormulaError(
-                f"{resolve_name(func) or func}: the tape has no formula for this operation; "
-                "see `manualgrad list` for those it has, and CONTRIBUTING.md for how to add one"
-            )
+        for r in _flatten(result):
+            if isinstance(r, Tensor) and (r.is_floating_point() or r.is_complex()) and id(r) not in map(id, given):
+                raise FormulaError(
+                    f"{name}: the tape has no formula for this operation; "
+                    "see `manualgrad list` for those it has, and CONTRIBUTING.md for how to add one"
+                )
         return result
-
-    def _in_place(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Record `x.f_(...)` as `x' = x.f(...)`; from here on, `x` stands for `x'`."""
-        if not torch.is_grad_enabled() or not any(map(self.tracks, _flatten((args, kwargs)))):
-            return func(*args, **kwargs)
-        name = resolve_name(func) or str(func)
-        return self._overwrite(name, args[0], lambda: IN_PLACE[func](*args, **kwargs))
 
     def run_in_place(self, formula: type[Formula], args: tuple[Any, ...]) -> Tensor:
         """`run`, with the result written over the first argument. This is where `formula.call_in_place` lands."""
         with torch._C.DisableTorchFunction():
-            if not torch.is_grad_enabled() or not any(map(self.tracks, args)):
+            if not any(map(self.tracks, args)) or not self._recording():
                 return args[0].copy_(formula.forward(*args))
             return self._overwrite(formula.title(), args[0], lambda: self.run(formula, args))
 
     def _overwrite(self, name: str, target: Tensor, compute: Callable[[], Tensor]) -> Tensor:
-        if target.requires_grad:
-            raise FormulaError(f"{name}: a leaf that requires a gradient cannot be changed in place")
-        storage = target.untyped_storage().data_ptr()
-        others = [t for t in self._recorded.values() if t is not target and t.untyped_storage().data_ptr() == storage]
-        if others or target._base is not None:
-            raise FormulaError(f"{name}: the tape cannot change a tensor in place that shares its memory with another")
+        """Record `x.f_(...)` as `x' = x.f(...)`: x gets the values of x', and stands for x' from here on."""
+        with torch._C.DisableTorchFunction():
+            if target.requires_grad:
+                raise FormulaError(f"{name}: a leaf that requires a gradient cannot be changed in place")
+            if torch._C._storage_Use_Count(target.untyped_storage()._cdata) > 2:  # the tensor, and this question
+                raise FormulaError(
+                    f"{name}: the tape cannot change a tensor in place that shares its memory with another"
+                )
         before = len(self.steps)
         result = compute()
-        for step in self.steps[before:]:
-            step.keep_copy_of(target)
-        target.copy_(result)
-        self._rebound[id(target)] = result
-        self._recorded.setdefault(id(target), target)
-        return target
+        with torch._C.DisableTorchFunction():
+            if result.shape != target.shape or not torch.can_cast(result.dtype, target.dtype):
+                raise RuntimeError(
+                    f"{name}: a result of shape {tuple(result.shape)}, {result.dtype}, cannot be written over a tensor "
+                    f"of shape {tuple(target.shape)}, {target.dtype}"
+                )
+            for step in self.steps[before:]:
+                step.keep_copy_of(target)
+            target.copy_(result)
+            self._renamed[id(target)] = result
+            self._recorded.setdefault(id(target), target)
+            return target
 
-    @torch.no_grad()
+    # -------------------------------------------------------------------------------------------------------- backward
+
     def backward(self, loss: Tensor, gradient: Tensor | None = None, *, retain: bool = False) -> None:
         """Back-propagate from `loss`, adding to `.grad` of every leaf that requires a gradient.
 
         `gradient` is the upstream gradient of `loss`, of its shape; needed unless `loss` has one element. The steps are
         freed afterwards; with `retain` they are kept, and `gradient_of` tells the gradient of every tensor on the way.
 
-        Raises RuntimeError if `loss` was not recorded here, if a saved tensor was changed in place, and ValueError for an
-        upstream gradient of another shape.
+        Raises RuntimeError if `loss` was not recorded here, or if a saved tensor was changed in place, ValueError for
+        an upstream gradient of another shape, FormulaError where a gradient would flow into torch's autograd.
         """
         with torch._C.DisableTorchFunction():
-            loss = self._rebound.get(id(loss), loss)
-            if id(loss) not in self._recorded:
+            loss = self._renamed.get(id(loss), loss)
+            if not self.tracks(loss):
                 raise RuntimeError(self._why_not_recorded(loss))
             if gradient is None:
                 if loss.numel() != 1:
@@ -229,55 +269,56 @@ class Tape(TorchFunctionMode):
                     f"tape.backward: gradient must have the shape of loss, {tuple(loss.shape)}, "
                     f"got {tuple(gradient.shape)}"
                 )
-            gradients = self._walk(loss, gradient, retain)
-            self._gradients = gradients if retain else None
-            if not retain:
-                self.steps.clear()
-                self._recorded.clear()
-                self._rebound.clear()
+            grad_mode = torch.is_grad_enabled()
+            _set_grad_enabled(False)
+            try:
+                self._walk(loss, gradient, retain)
+            finally:
+                _set_grad_enabled(grad_mode)
 
-    def _walk(self, loss: Tensor, gradient: Tensor, retain: bool) -> dict[int, Tensor]:
+    def _walk(self, loss: Tensor, gradient: Tensor, retain: bool) -> None:
+        recorded = self._recorded
         gradients = {id(loss): gradient}
-        leaves: dict[int, Tensor] = {}
-        lookup = gradients.get if retain else lambda key: gradients.pop(key, None)
+        leaves = {} if id(loss) in recorded else {id(loss): loss}
+        take = gradients.get if retain else gradients.pop
         for step in reversed(self.steps):
-            output, context = step.output, step.context
+            output = step.output
             if isinstance(output, Tensor):
-                dy = lookup(id(output))
-                if dy is None:
-                    continue
-                dys: tuple[Tensor | None, ...] = (dy,)
+                dys = [take(id(output), None)]
             else:
-                dys = tuple(lookup(id(o)) for o in output)
-                if all(d is None for d in dys):
-                    continue
-                if context.materialize_grads:
-                    dys = tuple(torch.zeros_like(o) if d is None else d for d, o in zip(dys, output, strict=True))
-            self._check_saved(step)
-            dxs = step.formula.backward(context, *dys)
-            for x, needed, dx in zip(
-                step.inputs, context.needs_input_grad, dxs if isinstance(dxs, tuple) else (dxs,), strict=True
-            ):
-                if not needed or dx is None:
-                    continue
-                if dx.dtype != x.dtype:
-                    dx = dx.to(x.dtype)
-                key = id(x)
-                met = gradients.get(key)
-                gradients[key] = dx if met is None else met + dx
-                if x.requires_grad and key not in self._recorded:
-                    leaves[key] = x
-        for key, leaf in leaves.items():
-            _accumulate(leaf, gradients[key], owned=not retain)
-        return gradients
+                dys = [take(id(o), None) for o in output]
+                if step.materialize_grads and any(d is not None for d in dys):
+                    dys = [torch.zeros_like(o) if d is None else d for d, o in zip(dys, output, strict=True)]
+            if dys[0] is None and all(d is None for d in dys):  # the step had no influence on the loss
+                continue
+            if _versions(step.saved_tensors) != step.versions:
+                raise RuntimeError(self._what_changed(step))
+            dxs = step.formula.backward(step, *dys)
+            if not isinstance(dxs, tuple):
+                dxs = (dxs,)
+            for x, needed, dx in zip(step.inputs, step.needs_input_grad, dxs, strict=True):
+                if needed and dx is not None:
+                    if dx.shape != x.shape or dx.dtype is not x.dtype:
+                        dx = dx.sum_to_size(x.shape).to(x.dtype)
+                    key = id(x)
+                    met = gradients.get(key)
+                    gradients[key] = dx if met is None else met + dx
+                    if key not in recorded:
+                        leaves[key] = x
+        _accumulate(leaves, gradients, retain)
+        self._gradients = gradients if retain else None
+        if not retain:
+            self.steps.clear()
+            recorded.clear()
+            self._renamed.clear()
 
-    def _check_saved(self, step: Step) -> None:
-        for tensor, version in zip(step.context.saved_tensors, step.versions, strict=True):
-            if tensor is not None and tensor._version != version:
-                raise RuntimeError(
-                    f"tape.backward: a tensor of shape {tuple(tensor.shape)} that {step.formula.title()} saved "
-                    "for its backward pass was changed in place since"
-                )
+    def _what_changed(self, step: Step) -> str:
+        pairs = zip(step.saved_tensors, step.versions, strict=True)
+        changed = next(t for t, version in pairs if t is not None and t._version != version)
+        return (
+            f"tape.backward: a tensor of shape {tuple(changed.shape)} that {step.formula.title()} saved for its "
+            "backward pass was changed in place since"
+        )
 
     def _why_not_recorded(self, loss: Tensor) -> str:
         if not self.steps:
@@ -288,24 +329,52 @@ class Tape(TorchFunctionMode):
         return f"tape.backward: the loss of shape {tuple(loss.shape)} was not computed on this tape"
 
     def gradient_of(self, tensor: Tensor) -> Tensor | None:
-        """The gradient of `tensor`, of any tensor on the way, after `backward(loss, retain=True)`; None if none reached it."""
+        """After `backward(loss, retain=True)`, the gradient of any tensor on the way; None if none reached it."""
         if self._gradients is None:
             raise RuntimeError("tape.gradient_of: run backward(loss, retain=True) first")
-        return self._gradients.get(id(tensor))
+        return self._gradients.get(id(self._renamed.get(id(tensor), tensor)))
 
     @property
     def saved_bytes(self) -> int:
         """Bytes of all tensors kept for the backward pass, each storage counted once."""
-        kept = [t for step in self.steps for t in step.context.saved_tensors if t is not None]
-        return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in kept}.values())
+        return _bytes(self.steps)
 
 
-def _accumulate(leaf: Tensor, gradient: Tensor, owned: bool) -> None:
-    """`leaf.grad += gradient`. A gradient that other tensors share is copied first: `.grad` is changed in place later."""
-    if leaf.grad is None:
-        leaf.grad = gradient if owned and gradient._base is None and gradient.is_contiguous() else gradient.clone()
-    else:
-        leaf.grad += gradient
+def _accumulate(leaves: dict[int, Tensor], gradients: dict[int, Tensor], retain: bool) -> None:
+    """`leaf.grad += gradient` for each leaf, with its hooks.
+
+    `.grad` is changed in place later. A gradient that others hold too, or whose memory is part of another's, is copied.
+    """
+    for leaf in leaves.values():
+        if leaf.grad_fn is not None:
+            raise FormulaError(
+                f"tape.backward: a tensor of shape {tuple(leaf.shape)} was computed before the block, by torch's "
+                "autograd, where the tape cannot follow: compute it in the block, or detach it"
+            )
+    for key, leaf in leaves.items():
+        shared = retain or sys.getrefcount(gradients[key]) > 2  # by others than the dictionary and this question
+        gradient = gradients[key]
+        for hook in (leaf._backward_hooks or {}).values():
+            changed = hook(gradient)
+            gradient, shared = (gradient, shared) if changed is None else (changed, True)
+        if leaf.grad is not None:
+            leaf.grad.add_(gradient)
+        elif shared or gradient._base is not None or not gradient.is_contiguous():
+            leaf.grad = gradient.clone(memory_format=torch.contiguous_format)
+        else:
+            leaf.grad = gradient
+        for hook in (leaf._post_accumulate_grad_hooks or {}).values():
+            hook(leaf)
+
+
+def _versions(tensors: tuple[Tensor | None, ...]) -> list[int | None]:
+    """How often each has been changed in place."""
+    return [None if t is None else t._version for t in tensors]
+
+
+def _bytes(steps: Iterable[Step]) -> int:
+    storages = [t.untyped_storage() for step in steps for t in step.saved_tensors if t is not None]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
 def _flatten(value: Any) -> Iterator[Any]:
