@@ -51,12 +51,12 @@ PADDING = torch.tensor([[False, False, False, True, True], [False, False, False,
         ({}, {"key_padding_mask": PADDING, "need_weights": False}),
         ({}, {"attn_mask": torch.triu(torch.ones(4, 5), 2).bool(), "need_weights": False}),
         ({}, {"attn_mask": torch.triu(torch.ones(4, 5), 1).bool(), "need_weights": False, "is_causal": True}),
-        ({}, {"attn_mask": tensor(4, 4, 5)}),
-        ({}, {"attn_mask": tensor(4, 5), "key_padding_mask": PADDING.double()}),
+        ({}, {"attn_mask": (4, 4, 5)}),
+        ({}, {"attn_mask": (4, 5), "key_padding_mask": PADDING.double()}),
     ],
-    ids=str,
 )
 def test_multihead_attention(keywords: dict[str, Any], call: dict[str, Any]) -> None:
+    call = {k: tensor(*v) if isinstance(v, tuple) else v for k, v in call.items()}
     key, value = tensor(5, 2, keywords.get("kdim", 8)), tensor(5, 2, keywords.get("vdim", 8))
     assert_twins("MultiheadAttention", (8, 2), keywords, tensor(4, 2, 8), key, value, **call)
 
