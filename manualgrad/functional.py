@@ -85,10 +85,12 @@ from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d as fra
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
 )
+from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices
 from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
 )
+from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices
 from manualgrad.formulas.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
 from manualgrad.formulas.gelu import gelu as gelu
 from manualgrad.formulas.glu import glu as glu
@@ -108,6 +110,10 @@ from manualgrad.formulas.indexing import index_select as index_select
 from manualgrad.formulas.indexing import narrow as narrow
 from manualgrad.formulas.indexing import select as select
 from manualgrad.formulas.indexing import setitem as setitem
+from manualgrad.formulas.interpolate import interpolate as interpolate
+from manualgrad.formulas.interpolate import upsample as upsample
+from manualgrad.formulas.interpolate import upsample_bilinear as upsample_bilinear
+from manualgrad.formulas.interpolate import upsample_nearest as upsample_nearest
 from manualgrad.formulas.joining import cat as cat
 from manualgrad.formulas.joining import chunk as chunk
 from manualgrad.formulas.joining import split as split
@@ -435,6 +441,10 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (pixel_shuffle, _F.pixel_shuffle),
     (pixel_unshuffle, _F.pixel_unshuffle),
     (channel_shuffle, _F.channel_shuffle),
+    (interpolate, _F.interpolate),
+    (upsample, _F.upsample),
+    (upsample_nearest, _F.upsample_nearest),
+    (upsample_bilinear, _F.upsample_bilinear),
     # attention
     (scaled_dot_product_attention, _F.scaled_dot_product_attention),
     (multi_head_attention_forward, _F.multi_head_attention_forward),

@@ -107,6 +107,9 @@ from manualgrad.formulas.hardtanh import Hardtanh as Hardtanh
 from manualgrad.formulas.hinge_embedding_loss import HingeEmbeddingLoss as HingeEmbeddingLoss
 from manualgrad.formulas.hinge_loss import HingeLoss as HingeLoss
 from manualgrad.formulas.huber_loss import HuberLoss as HuberLoss
+from manualgrad.formulas.interpolate import Upsample as Upsample
+from manualgrad.formulas.interpolate import UpsamplingBilinear2d as UpsamplingBilinear2d
+from manualgrad.formulas.interpolate import UpsamplingNearest2d as UpsamplingNearest2d
 from manualgrad.formulas.kl_div import KLDivLoss as KLDivLoss
 from manualgrad.formulas.l1_loss import L1Loss as L1Loss
 from manualgrad.formulas.layer_norm import LayerNorm as LayerNorm

@@ -6,6 +6,7 @@ from manualgrad import functional as F
 from manualgrad import nn
 from manualgrad.catalogue.row import Row, drop, normal, sample
 from manualgrad.formulas.fold import FoldFunction
+from manualgrad.formulas.interpolate import InterpolateFunction
 from manualgrad.formulas.shuffles import ChannelShuffleFunction, PixelShuffleFunction, PixelUnshuffleFunction
 from manualgrad.formulas.unfold import UnfoldFunction
 
@@ -68,5 +69,61 @@ ROWS: tuple[Row, ...] = (
         samples=(sample(normal(2, 6, 2), 3), sample(normal(1, 6, 2, 1), 2), sample(normal(1, 4, 1, 2, 1), 4)),
         modules=(drop(nn.ChannelShuffle, 3, on=(normal(2, 6, 1, 2),)),),
         realistic=sample(normal(16, 64, 32, 32), 8),
+    ),
+    Row(
+        F.interpolate,
+        torch.nn.functional.interpolate,
+        InterpolateFunction,
+        samples=(
+            sample(normal(1, 2, 3, 2), (4, 3), mode="bilinear"),
+            sample(normal(1, 2, 5), 3, mode="linear", align_corners=True),
+            sample(normal(1, 1, 4, 3), None, (1.6, 2.3), "bicubic"),
+            sample(normal(2, 2, 3), scale_factor=2),
+            sample(normal(1, 2, 3, 5), (7, 2), mode="nearest"),
+            sample(normal(1, 2, 5, 3), scale_factor=(0.7, 2.6), mode="nearest-exact"),
+            sample(normal(1, 2, 3, 2, 3), scale_factor=1.5, mode="nearest", recompute_scale_factor=True),
+            sample(normal(1, 2, 3, 2, 3), (2, 3, 4), mode="nearest-exact"),
+            sample(normal(1, 2, 5), scale_factor=1.7, mode="linear"),
+            sample(normal(1, 2, 5, 4), (1, 9), mode="bilinear", align_corners=True),
+            sample(normal(1, 2, 5, 4), scale_factor=2.3, mode="bilinear", recompute_scale_factor=True),
+            sample(normal(1, 2, 3, 2, 3), scale_factor=(1.5, 2.0, 0.7), mode="trilinear"),
+            sample(normal(1, 2, 3, 2, 3), (4, 2, 5), mode="trilinear", align_corners=True),
+            sample(normal(1, 2, 5, 4), (3, 7), mode="bicubic", align_corners=True),
+            sample(normal(1, 2, 7), 3, mode="area"),
+            sample(normal(1, 2, 5, 4), scale_factor=(0.5, 1.6), mode="area"),
+            sample(normal(1, 2, 3, 4, 3), (2, 8, 5), mode="area"),
+            sample(normal(1, 2, 9, 4), (4, 7), mode="bilinear", antialias=True),
+            sample(normal(1, 2, 9, 4), scale_factor=(0.4, 1.3), mode="bicubic", antialias=True),
+            sample(normal(1, 2, 9, 4), (3, 5), mode="bicubic", antialias=True, align_corners=True),
+            sample(normal(1, 2, 13, 4), (4, 6), mode="lanczos", antialias=True),
+        ),
+        modules=(
+            drop(nn.Upsample, 5, mode="linear", align_corners=True, on=(normal(1, 2, 3),)),
+            drop(nn.Upsample, scale_factor=(1.6, 2.0), mode="bicubic", on=(normal(1, 2, 3, 4),)),
+            drop(nn.Upsample, scale_factor=1.6, mode="bilinear", recompute_scale_factor=True, on=(normal(1, 2, 3, 4),)),
+            drop(nn.UpsamplingNearest2d, scale_factor=2, on=(normal(1, 2, 3, 4),)),
+            drop(nn.UpsamplingNearest2d, (4, 3), on=(normal(1, 2, 3, 4),)),
+            drop(nn.UpsamplingBilinear2d, (4, 3), on=(normal(1, 2, 3, 4),)),
+            drop(nn.UpsamplingBilinear2d, scale_factor=2, on=(normal(1, 2, 3, 4),)),
+        ),
+        realistic=sample(normal(16, 32, 32, 32), scale_factor=2, mode="bilinear"),
+    ),
+    Row(
+        F.upsample,
+        torch.nn.functional.upsample,
+        InterpolateFunction,
+        samples=(sample(normal(1, 2, 3), 5, mode="linear", align_corners=True), sample(normal(1, 2, 3), None, 1.5)),
+    ),
+    Row(
+        F.upsample_nearest,
+        torch.nn.functional.upsample_nearest,
+        InterpolateFunction,
+        samples=(sample(normal(1, 2, 3), 5), sample(normal(1, 2, 3, 2), scale_factor=(1.5, 2.0))),
+    ),
+    Row(
+        F.upsample_bilinear,
+        torch.nn.functional.upsample_bilinear,
+        InterpolateFunction,
+        samples=(sample(normal(1, 1, 3, 2), (4, 3)), sample(normal(1, 1, 3, 2), scale_factor=2)),
     ),
 )
