@@ -117,7 +117,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     >>> dropout2d(torch.ones(2, 3, 4, 4), 0.5).unique(dim=-1).shape  # all of a channel has one value
     torch.Size([2, 3, 4, 1])
     """
-    if input.dim() != 4:
+    if input.dim() != 4 and not torch.compiler.is_compiling():  # torch.compile cannot warn in the midst of a graph
         warnings.warn(f"dropout2d: input should be (N, C, H, W), got {tuple(input.shape)}", stacklevel=2)
     return _drop("dropout2d", input, p, training, inplace, 2)
 
@@ -129,7 +129,7 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     >>> dropout3d(torch.ones(2, 1, 1, 1), 0.0).flatten()
     tensor([1., 1.])
     """
-    if input.dim() not in (4, 5):
+    if input.dim() not in (4, 5) and not torch.compiler.is_compiling():
         warnings.warn(f"dropout3d: input should be ([N,] C, D, H, W), got {tuple(input.shape)}", stacklevel=2)
     return _drop("dropout3d", input, p, training, inplace, 2 if input.dim() == 5 else 1)
 

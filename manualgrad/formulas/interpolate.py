@@ -160,6 +160,11 @@ def interpolate(
     return call(InterpolateFunction, input, *settings)
 
 
+def _warn_of_old_name(name: str) -> None:
+    if not torch.compiler.is_compiling():  # torch.compile cannot warn in the midst of a graph
+        warnings.warn(f"{name} is an old name of interpolate", stacklevel=3)
+
+
 def upsample(
     input: Tensor,
     size: Sizes = None,
@@ -174,7 +179,7 @@ def upsample(
     >>> upsample(torch.tensor([[[1.0, 2.0]]]), scale_factor=2).flatten()
     tensor([1., 1., 2., 2.])
     """
-    warnings.warn("upsample is an old name of interpolate", stacklevel=2)
+    _warn_of_old_name("upsample")
     return call(InterpolateFunction, input, size, scale_factor, mode, align_corners, None, False)
 
 
@@ -186,7 +191,7 @@ def upsample_nearest(input: Tensor, size: Sizes = None, scale_factor: Factors = 
     >>> upsample_nearest(torch.tensor([[[1.0, 2.0]]]), 4).flatten()
     tensor([1., 1., 2., 2.])
     """
-    warnings.warn("upsample_nearest is an old name of interpolate", stacklevel=2)
+    _warn_of_old_name("upsample_nearest")
     return call(InterpolateFunction, input, size, scale_factor, "nearest", None, None, False)
 
 
@@ -198,7 +203,7 @@ def upsample_bilinear(input: Tensor, size: Sizes = None, scale_factor: Factors =
     >>> upsample_bilinear(torch.tensor([[[[0.0, 2.0]]]]), (1, 3)).flatten()
     tensor([0., 1., 2.])
     """
-    warnings.warn("upsample_bilinear is an old name of interpolate", stacklevel=2)
+    _warn_of_old_name("upsample_bilinear")
     return call(InterpolateFunction, input, size, scale_factor, "bilinear", True, None, False)
 
 
