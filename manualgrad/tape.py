@@ -188,18 +188,21 @@ class Tape(TorchFunctionMode):
         if func is torch._C._set_grad_enabled:
             self._grad_mode = args[0]
         given = list(_flatten((args, kwargs)))
-        if not any(map(self.tracks, given)) or not self._recording():
+        initialises = getattr(func, "__module__", None) == "torch.nn.init"  # parameters, without gradients
+        if initialises or not any(map(self.tracks, given)) or not self._recording():
             return func(*args, **kwargs)
         if func == _requires_grad:
             return True
         name = resolve_name(func) or str(func)
-        is_leaf = isinstance(args[0], Tensor) and id(args[0]) not in self._recorded
+        is_leaf = bool(args) and isinstance(args[0], Tensor) and id(args[0]) not in self._recorded
+        if func is Tensor.requires_grad_ and not is_leaf:
+            return args[0]
         if func in _INSTEAD and not is_leaf:
             raise FormulaError(f"{name}: {_INSTEAD[func]}")
         if func in IN_PLACE:
             return self._overwrite(name, args[0], lambda: IN_PLACE[func](*args, **kwargs))
         in_place = name.endswith("_") and not name.endswith("__")
-        if kwargs.get("out") is not None or (in_place and not (is_leaf and func is Tensor.requires_grad_)):
+        if kwargs.get("out") is not None or (in_place and func is not Tensor.requires_grad_):
             raise FormulaError(f"{name}: the tape does not record this operation in place")
         with torch.no_grad():
             result = func(*args, **kwargs)
@@ -255,7 +258,7 @@ class Tape(TorchFunctionMode):
         """
         with torch._C.DisableTorchFunction():
             loss = self._renamed.get(id(loss), loss)
-            if not self.tracks(loss):
+            if id(loss) not in self._recorded and (loss.grad_fn is not None or not loss.requires_grad):
                 raise RuntimeError(self._why_not_recorded(loss))
             if gradient is None:
                 if loss.numel() != 1:
@@ -296,6 +299,10 @@ class Tape(TorchFunctionMode):
             dxs = step.formula.backward(step, *dys)
             if not isinstance(dxs, tuple):
                 dxs = (dxs,)
+            if len(dxs) != len(step.inputs):
+                raise RuntimeError(
+                    f"{step.formula.title()}: backward gave {len(dxs)} gradients for {len(step.inputs)} inputs"
+                )
             for x, needed, dx in zip(step.inputs, step.needs_input_grad, dxs, strict=True):
                 if needed and dx is not None:
                     if dx.shape != x.shape or dx.dtype is not x.dtype:
