@@ -85,13 +85,7 @@ from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d as fra
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
 )
-from manualgrad.formulas.fractional_max_pool import (
-    fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
-)
 from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
-from manualgrad.formulas.fractional_max_pool import (
-    fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
-)
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
 )
