@@ -3,7 +3,7 @@ VENV := .venv
 RUN := $(VENV)/bin/
 READY := $(VENV)/ready
 
-.PHONY: help demo test slow lint types bench readme clean
+.PHONY: help demo test slow lint types bench readme docs clean
 
 help:
 	@echo "make demo     prove every formula, then train with them beside torch.nn"
@@ -13,6 +13,7 @@ help:
 	@echo "make types    static types"
 	@echo "make bench    speed beside torch"
 	@echo "make readme   write the tables of the README anew"
+	@echo "make docs     write the pages of docs/ anew"
 	@echo "make clean    remove the environment and the caches; runs/ stays"
 
 $(READY): pyproject.toml constraints.txt scripts/environment.sh
@@ -40,6 +41,9 @@ bench: $(READY)
 
 readme: $(READY)
 	@$(RUN)python -m tests.test_readme
+
+docs: $(READY)
+	@$(RUN)python -m tests.explaining.test_docs
 
 clean:
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,6 +16,7 @@ from itertools import pairwise
 
 import torch
 
+from manualgrad.explaining.groups import MOST, Group, grouped
 from manualgrad.explaining.local import is_pointwise
 from manualgrad.explaining.trace import OUT, PARAMETER, Operation, Quantity, Trace
 from manualgrad.explaining.wording import number, size
@@ -25,10 +26,11 @@ SMALL = 11.5  # names
 ADVANCE = 0.62  # width of a character in units of the font's size; common monospaced fonts have 0.6
 LINE = 16.0
 MARGIN = 16.0
+UPDATED = 7  # characters of a value after the update, as in -0.1234
 GAP = 70.0  # between columns, at least
 _PLACES = [i / 50 for i in range(6, 45)]  # where on a line its texts may be
 
-MOST_UNITS, MOST_EDGES, MOST_STEPS, MOST_COPIES = 6, 20, 60, 3
+MOST_UNITS, MOST_EDGES, MOST_COPIES = 6, 20, 3
 
 VALUE, GRADIENT, NAME = "value", "gradient", "name"
 SIGNS = {"add": "+", "sub": "−", "mul": "×", "div": "÷", "neg": "−", "matmul": "@"}
@@ -52,7 +54,10 @@ class Box:
 
 @dataclass(frozen=True)
 class Text:
-    """A centred text. It is to be seen from the moment `at`; `element` is the parameter whose value it is, if any."""
+    """A centred text, to be seen from the moment `at`.
+
+    `element` is the parameter whose value it is, if any: that one changes with the update, and is given room for it.
+    """
 
     text: str
     kind: str
@@ -63,7 +68,12 @@ class Text:
 
     @property
     def width(self) -> float:
-        return len(self.text) * ADVANCE * (SMALL if self.kind == NAME else FONT)
+        return self.room * ADVANCE * (SMALL if self.kind == NAME else FONT)
+
+    @property
+    def room(self) -> int:
+        """The characters that there is room for."""
+        return max(len(self.text), UPDATED if self.element else 0)
 
     @property
     def box(self) -> Box:
@@ -131,13 +141,15 @@ class Drawing:
 
 
 class Timetable:
-    """When everything is to be seen: moment 0 is the start, then every step forward, then every step backward."""
+    """When everything is to be seen: moment 0 is the start, then every group forward, then every group backward."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
-        self._forward = {op: i for i, op in enumerate(trace.operations, 1)}
-        back = [op for op in reversed(trace.operations) if op.output.gradient is not None]
-        self._backward = {op: i for i, op in enumerate(back, len(trace.operations) + 1)}
+        groups = grouped(trace.operations)
+        self._forward = {op: i for i, group in enumerate(groups, 1) for op in group.steps}
+        back = [group for group in reversed(groups) if group.goes_back]
+        self._backward = {op: i for i, group in enumerate(back, len(groups) + 1) for op in group.steps}
+        self._turn = len(groups) + 1
 
     def value(self, quantity: Quantity) -> int:
         maker = self._trace.made_by(quantity)
@@ -146,7 +158,7 @@ class Timetable:
     def gradient(self, quantity: Quantity) -> int:
         """When every step that used it has sent back its share."""
         users = [self._backward.get(op, 0) for op in self._trace.operations if any(q is quantity for _, q in op.moving)]
-        return max(users, default=len(self._trace.operations) + 1)
+        return max(users, default=self._turn)
 
     def both(self, operation: Operation) -> list[int]:
         """When the step runs forward and, if it does, backward."""
@@ -183,6 +195,8 @@ class UnitLayer:
 
 def unit_layers(trace: Trace) -> list[UnitLayer]:
     """The layers of a small network of linear and pointwise layers; empty if the trace is anything else, or large."""
+    if len(trace.operations) > MOST:
+        return []
     layers: list[UnitLayer] = []
     current: Quantity | None = None
     for op in trace.operations[: trace.loss_starts_at]:
@@ -299,25 +313,6 @@ class _Units:
 # -------------------------------------------------------------------------------------------------------- step by step
 
 
-@dataclass
-class _Group:
-    """Steps that are drawn as one: nearly always a single one."""
-
-    steps: list[Operation]
-
-    @property
-    def makes(self) -> list[Quantity]:
-        return [q for op in self.steps for q in op.outputs]
-
-    def takes(self) -> list[Quantity]:
-        """The quantities from outside that its steps use, each once; of several steps, not their parameters."""
-        inside = self.makes
-        found = [q for op in self.steps for _, q in op.tensors if q not in inside]
-        if len(self.steps) > 1:
-            found = [q for q in found if q.role != PARAMETER]
-        return list(dict.fromkeys(found))
-
-
 class _Steps:
     def __init__(self, trace: Trace) -> None:
         self.trace, self.time = trace, Timetable(trace)
@@ -327,9 +322,9 @@ class _Steps:
         edges: list[Edge] = []
         made: dict[Quantity, tuple[Node, int]] = {}
         leaves: dict[Quantity, tuple[Node, int]] = {}
-        for group in _grouped(self.trace.operations):
+        for group in grouped(self.trace.operations):
             node = self._operation(group)
-            taken = group.takes()
+            taken = group.takes
             column = 1 + max((made[q][1] for q in taken if q in made), default=0)
             columns.setdefault(column, []).append(node)
             for q in taken:
@@ -361,15 +356,14 @@ class _Steps:
         kind = "parameter" if quantity.role == PARAMETER else "input"
         return _boxed(kind, [Text(_short(quantity.name), NAME)], [quantity], self._elements(quantity))
 
-    def _operation(self, group: _Group) -> Node:
-        first = group.steps[0]
-        title = SIGNS.get(first.title, first.title) if len(group.steps) == 1 else f"{len(group.steps)} steps"
+    def _operation(self, group: Group) -> Node:
+        title = SIGNS.get(group.title, group.title)
         texts = [Text(_short(title, 22), NAME)]
-        if first.layer:
-            texts = [texts[0].moved(0, -LINE / 2), Text(_short(first.layer, 22), NAME, y=LINE / 2)]
+        if group.layer:
+            texts = [texts[0].moved(0, -LINE / 2), Text(_short(group.layer, 22), NAME, y=LINE / 2)]
         return _boxed("operation", texts, list(group.steps), [])
 
-    def _label(self, quantity: Quantity, group: _Group | None) -> list[Text]:
+    def _label(self, quantity: Quantity, group: Group | None) -> list[Text]:
         """Value and gradient: on the way into a group, the share of the gradient that comes back from there."""
         element = self.trace.element(quantity) if quantity.role == PARAMETER and quantity.one else ""
         texts = [Text(brief(quantity.value), VALUE, y=-LINE / 2 - 1, at=self.time.value(quantity), element=element)]
@@ -389,26 +383,6 @@ class _Steps:
         return texts
 
 
-def _grouped(operations: Sequence[Operation]) -> list[_Group]:
-    """The steps, or, where they are too many to draw, runs of steps of one module, as fine as there is room for."""
-    if len(operations) <= MOST_STEPS:
-        return [_Group([op]) for op in operations]
-    for depth in range(max(op.layer.count(".") for op in operations) + 1, 0, -1):
-        groups: list[_Group] = []
-        previous = None
-        for op in operations:
-            module = ".".join(op.layer.split(".")[:depth])
-            if groups and module == previous:
-                groups[-1].steps.append(op)
-            else:
-                groups.append(_Group([op]))
-            previous = module
-        if len(groups) <= MOST_STEPS:
-            return groups
-    run = -(-len(operations) // MOST_STEPS)
-    return [_Group(list(operations[i : i + run])) for i in range(0, len(operations), run)]
-
-
 def brief(tensor: torch.Tensor) -> str:
     """A number, up to three numbers, or a shape and the largest magnitude."""
     if tensor.numel() == 1:
@@ -417,7 +391,7 @@ def brief(tensor: torch.Tensor) -> str:
         return "[" + ", ".join(number(v, 3) for v in tensor.flatten().tolist()) + "]"
     if not tensor.numel():
         return size(tensor.shape)
-    return f"{size(tensor.shape)}, max {number(tensor.abs().max().item(), 3)}"
+    return f"{size(tensor.shape)}, max {number(tensor.double().abs().max().item(), 3)}"
 
 
 # ------------------------------------------------------------------------------------------------------------- placing

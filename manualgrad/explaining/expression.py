@@ -85,12 +85,7 @@ def mathml(parts: Sequence[Part], digits: int = 4) -> str:
         if part == EQUALS:
             sides.append("")
         sides[-1] += _element(parts, i, digits)
-    return " ".join(map(math, sides))
-
-
-def math(content: str) -> str:
-    """A `<math>` element in a line of text, its fractions as large as they are in a line of their own."""
-    return f'<math display="inline" displaystyle="true">{content}</math>'
+    return " ".join(f"<math>{side}</math>" for side in sides)
 
 
 def _element(parts: Sequence[Part], i: int, digits: int) -> str:

@@ -11,7 +11,6 @@ import inspect
 import re
 import sys
 
-from manualgrad.explaining.expression import math
 from manualgrad.formula import Formula
 
 DIRECTIONS = ("forward", "backward", "tangent")
@@ -35,7 +34,7 @@ def _lines(documented: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {direction: [] for direction in DIRECTIONS}
     current = None
     for line in documented.splitlines():
-        start = re.match(rf" +({'|'.join(DIRECTIONS)}) +(?=\S)", line)
+        start = re.match(rf" *({'|'.join(DIRECTIONS)})  +(?=\S)", line)
         if start:
             current = start[1]
             line = line[start.end() :]
@@ -48,7 +47,7 @@ def _lines(documented: str) -> dict[str, list[str]]:
 
 
 _PROSE = re.compile("of|is|if|in|to|as|at|so|by|or|no|it|on|over")  # short, and yet no name
-_NAMES = re.compile("d?(alpha|beta|gamma|theta|other|bias|low|high|mask|before|after|gradient)")
+_NAMES = re.compile("d?(alpha|beta|gamma|theta|other|bias|low|high|mask|eps|before|after|gradient)")
 _FUNCTIONS = re.compile(
     "log|ln|exp|sin|cos|tan|tanh|max|min|sum|mean|sign|sqrt|softmax|sigmoid|floor|ceil|trunc|round|erf|norm|var"
 )
@@ -61,7 +60,7 @@ def formula_mathml(line: str) -> str:
     """A line of a docstring as HTML: its mathematics as `<math>` elements, the words between them as text.
 
     >>> formula_mathml("0 where n").partition(" where ")[2]
-    '<math display="inline" displaystyle="true"><mi>n</mi></math>'
+    '<math><mi>n</mi></math>'
     """
     pieces: list[str] = []
     mathematics = ""
@@ -69,12 +68,12 @@ def formula_mathml(line: str) -> str:
         word = re.fullmatch(r"<mtext>&nbsp;(.*)&nbsp;</mtext>", part)
         mathematics += "" if word else part
         if mathematics and (word or part == "<mo>,</mo>"):
-            pieces.append(math(mathematics))
+            pieces.append(f"<math>{mathematics}</math>")
             mathematics = ""
         if word:
             pieces.append(word[1])
     if mathematics:
-        pieces.append(math(mathematics))
+        pieces.append(f"<math>{mathematics}</math>")
     return " ".join(pieces)
 
 

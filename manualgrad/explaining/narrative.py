@@ -13,6 +13,7 @@ import torch
 
 from manualgrad.explaining.expression import CLOSE, COMMA, DOT, EQUALS, OPEN, PLUS, D, Op, Part, Word, joined
 from manualgrad.explaining.formula_text import formula_lines
+from manualgrad.explaining.groups import Group, grouped
 from manualgrad.explaining.local import is_pointwise, local_derivatives
 from manualgrad.explaining.trace import LOSS, NET, OUT, PARAMETER, Operation, Quantity, Trace
 from manualgrad.explaining.wording import count, size, summary
@@ -45,18 +46,60 @@ class Moment:
     lines: list[list[Part]] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     note: str = ""
-    operation: Operation | None = None
 
 
 def moments(trace: Trace, learning_rate: float | None) -> Iterator[Moment]:
-    """The moments in order. Without a learning rate there is no update."""
-    for operation in trace.operations:
-        yield _forward(trace, operation)
-    for operation in reversed(trace.operations):
-        if operation.output.gradient is not None:
-            yield _backward(trace, operation)
+    """A moment for every step, forward and backward. Without a learning rate there is no update."""
+    return _told([Group([op], op.layer) for op in trace.operations], trace, learning_rate)
+
+
+def fewer_moments(trace: Trace, learning_rate: float | None) -> Iterator[Moment]:
+    """The same story with a moment for every group of steps, where there are too many steps to go through."""
+    return _told(grouped(trace.operations), trace, learning_rate)
+
+
+def _told(groups: Sequence[Group], trace: Trace, learning_rate: float | None) -> Iterator[Moment]:
+    for group in groups:
+        yield _forward(trace, group.steps[0]) if len(group.steps) == 1 else _group_forward(trace, group)
+    for group in reversed(groups):
+        if group.goes_back:
+            yield _backward(trace, group.steps[0]) if len(group.steps) == 1 else _group_backward(group)
     if learning_rate is not None and trace.parameters:
         yield _update(trace)
+
+
+def _group_forward(trace: Trace, group: Group) -> Moment:
+    first, last = group.steps[0], group.steps[-1]
+    moment = Moment(
+        "loss" if first.number > trace.loss_starts_at else "forward",
+        f"{_layer(group.layer)}steps {first.number} to {last.number}",
+        note=f"{_titles(group)} keep {sum(op.step.saved_bytes for op in group.steps)} bytes for the backward pass",
+    )
+    moment.lines = [[q.name, EQUALS, Word(summary(q))] for q in last.outputs]
+    return moment
+
+
+def _group_backward(group: Group) -> Moment:
+    first, last = group.steps[0], group.steps[-1]
+    moment = Moment("backward", f"{_layer(group.layer)}back through steps {last.number} to {first.number}")
+    parameters = list(dict.fromkeys(q for op in group.steps for _, q in op.moving if q.trained))
+    rows: list[list[str | float]] = [
+        [q.name, size(q.value.shape), summary(q, gradient=True)] for q in parameters[:LISTED]
+    ]
+    rest = len(parameters) - len(rows)
+    if rows:
+        left_out = count(rest, "more parameter") if rest else ""
+        moment.tables = [Table("gradients", ["parameter", "shape", "gradient"], rows, left_out)]
+    return moment
+
+
+def _titles(group: Group) -> str:
+    titles = list(dict.fromkeys(op.title for op in group.steps))
+    return ", ".join(titles[:5]) + (", ..." if len(titles) > 5 else "")
+
+
+def _layer(name: str) -> str:
+    return f"layer {name}: " if name else ""
 
 
 # ------------------------------------------------------------------------------------------------------------ forward
@@ -65,23 +108,27 @@ def moments(trace: Trace, learning_rate: float | None) -> Iterator[Moment]:
 def _forward(trace: Trace, operation: Operation) -> Moment:
     output = operation.output
     is_loss = operation.number > trace.loss_starts_at
-    where = f"layer {output.layer}: " if output.layer else ""
-    what = output.role if output.role in (NET, OUT) else "loss" if output is trace.loss and output.one else "result"
+    what = output.role if output.role in (NET, OUT) else "loss" if output is trace.loss and is_loss else "result"
     moment = Moment(
         "loss" if is_loss else "forward",
-        f"{where}{what} {output.name}",
+        f"{_layer(output.layer)}{what} {output.name}",
         formula_lines(operation.formula)["forward"],
         note=_saved(operation),
-        operation=operation,
     )
     shown = _first_example(output)
     if operation.is_linear and len(shown) <= LISTED:
         moment.lines = [_net_input(trace, operation, k) for k in shown]
-    elif len(shown) <= LISTED and is_pointwise(operation):
+    elif len(shown) <= LISTED and _element_by_element(operation):
         moment.lines = [_pointwise(trace, operation, k) for k in shown]
     else:
         moment.lines = [_whole(operation)]
     return moment
+
+
+def _element_by_element(operation: Operation) -> bool:
+    shape = operation.output.value.shape
+    arithmetic = operation.title in _INFIX and operation.title != "matmul"
+    return (arithmetic and all(q.value.shape == shape for _, q in operation.tensors)) or is_pointwise(operation)
 
 
 def _saved(operation: Operation) -> str:
@@ -158,9 +205,8 @@ def _backward(trace: Trace, operation: Operation) -> Moment:
     loss = trace.objective
     moment = Moment(
         "backward",
-        f"{f'layer {operation.output.layer}: ' if operation.output.layer else ''}back through {operation.title}",
+        f"{_layer(operation.output.layer)}back through {operation.title}",
         formula_lines(operation.formula)["backward"],
-        operation=operation,
     )
     if operation is trace.operations[-1] and trace.loss.one:
         moment.lines.append([D(loss, loss), EQUALS, 1.0])
@@ -319,10 +365,14 @@ def _update(trace: Trace) -> Moment:
     return Moment("update", "every parameter, at once", [UPDATE_RULE], tables=update_tables(trace, LISTED))
 
 
-def update_tables(trace: Trace, listed: int) -> list[Table]:
-    """A table for every parameter, whose rows are (name, before, gradient)."""
+def update_tables(trace: Trace, listed: int, most: int | None = None) -> list[Table]:
+    """A table of rows (name, before, gradient) for every parameter, or for the `most` with the largest gradients."""
+    chosen = trace.parameters
+    if most is not None and len(chosen) > most:
+        steepest = sorted(chosen, key=lambda q: -q.gradient.abs().max().item())[:most]  # type: ignore[union-attr]
+        chosen = [q for q in chosen if q in steepest]
     tables = []
-    for q in trace.parameters:
+    for q in chosen:
         table = _listing(trace, q, q.gradient, q.name, listed)
         table.header, table.update = ["parameter", "before", "gradient", "adjustment", "after"], True
         tables.append(table)

@@ -21,6 +21,12 @@ function number(v) {
   return text.replace(/\.?0+$/, "");
 }
 
+/** A number in at most so many characters, with fewer digits if need be. */
+function short(v, room) {
+  const forms = [number(v), v.toPrecision(3), v.toPrecision(2), v.toExponential(1), v.toExponential(0)];
+  return forms.find((form) => form.length <= room) ?? forms[4];
+}
+
 const MATH = "http://www.w3.org/1998/Math/MathML";
 
 function math(tag, ...children) {
@@ -127,7 +133,7 @@ for (const item of all("svg .item")) {
 /** A click selects the item; on a parameter, its routes too. */
 function choose(item) {
   pick(item);
-  const start = (data.items[item.id].elements || []).find((name) => data.starts.includes(name));
+  const start = (data.items[item.id].elements ?? []).find((name) => data.starts.includes(name));
   if (start) route(start);
 }
 
@@ -171,7 +177,6 @@ function isUsed(item, used) {
 function equation(className, ...sides) {
   return block(className, ...sides.flatMap((side, i) => {
     const element = math("math", ...(i ? [math("mo", "=")] : []), ...side);
-    element.setAttribute("displaystyle", "true");
     return i ? [" ", element] : [element];
   }));
 }
@@ -209,7 +214,7 @@ function update() {
     const value = Number(row.dataset.before) - adjustment;
     row.children[3].textContent = number(adjustment);
     row.children[4].textContent = number(value);
-    after[row.dataset.name] = number(value);
+    after[row.dataset.name] = value;
   }
   updateWeights();
 }
@@ -219,8 +224,9 @@ function updateWeights() {
   const updated = data.update && Number(slider.value) === last;
   for (const text of all("svg [data-element]")) {
     const value = after[text.dataset.element];
-    text.classList.toggle("updated", Boolean(updated && value));
-    text.textContent = updated && value ? value : text.dataset.value;
+    const changed = updated && value !== undefined;
+    text.classList.toggle("updated", changed);
+    text.textContent = changed ? short(value, Number(text.dataset.room)) : text.dataset.value;
   }
 }
 

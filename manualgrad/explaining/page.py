@@ -21,15 +21,17 @@ from manualgrad.explaining.drawing import Drawing, Edge, Node, Text, Timetable, 
 from manualgrad.explaining.expression import DOT, EQUALS, D, Part, joined
 from manualgrad.explaining.formula_text import formula_lines, formula_mathml
 from manualgrad.explaining.local import local_derivatives
-from manualgrad.explaining.narrative import UPDATE_RULE, Moment, Table, chain, meeting, moments, update_tables
+from manualgrad.explaining.narrative import UPDATE_RULE, Moment, Table, chain, fewer_moments, meeting, update_tables
 from manualgrad.explaining.text import facts, with_update
 from manualgrad.explaining.trace import Operation, Quantity, Trace
 from manualgrad.explaining.wording import count, number, size, summary
 
 MOST_LINKS = 2000  # element-to-element derivatives that the page carries, for its routes
 MOST_ELEMENTS = 256  # of a tensor on the way, for the same
+MOST_RULES = 4  # steps whose rules the panel spells out
 MOST_STARTS = 200  # parameters that the page offers routes for
-ROWS = 40  # of a table of parameters
+ROWS, ALL_ROWS, TENSORS = 40, 240, 40  # of a table of parameters, of all of them, and how many tables
+KEPT = 120  # rows of the table of what is kept
 
 
 def write(trace: Trace, title: str, learning_rate: float | None, path: Path) -> Path:
@@ -40,7 +42,7 @@ def write(trace: Trace, title: str, learning_rate: float | None, path: Path) -> 
 def page(trace: Trace, title: str, learning_rate: float | None) -> str:
     """The whole page."""
     drawing = draw(trace)
-    told = list(moments(trace, learning_rate))
+    told = list(fewer_moments(trace, learning_rate))
     items = {f"n{i}": n for i, n in enumerate(drawing.nodes)} | {f"e{i}": e for i, e in enumerate(drawing.edges)}
     links = _links(trace)
     data: dict[str, Any] = {
@@ -50,7 +52,7 @@ def page(trace: Trace, title: str, learning_rate: float | None) -> str:
         "loss": trace.loss.name,
         "links": links,
         "starts": _starts(trace, links),
-        "items": {key: _item_data(trace, item) for key, item in items.items()},
+        "items": {key: _item_data(trace, item) if links else {} for key, item in items.items()},
     }
     here = files("manualgrad.explaining")
     parts = {
@@ -112,13 +114,12 @@ def _spoken(item: Node | Edge) -> str:
 
 
 def _text(text: Text) -> str:
-    element = (
-        f' data-element="{html.escape(text.element, quote=True)}" data-value="{text.text}"' if text.element else ""
-    )
-    return (
-        f'<text class="{text.kind}" x="{text.x:.1f}" y="{text.y:.1f}" data-at="{text.at}"{element}>'
-        f"{html.escape(text.text)}</text>"
-    )
+    changing = ""
+    if text.element:
+        element = html.escape(text.element, quote=True)
+        changing = f' data-element="{element}" data-value="{text.text}" data-room="{text.room}"'
+    place = f'x="{text.x:.1f}" y="{text.y:.1f}" data-at="{text.at}"'
+    return f'<text class="{text.kind}" {place}{changing}>{html.escape(text.text)}</text>'
 
 
 def _item_data(trace: Trace, item: Node | Edge) -> dict[str, Any]:
@@ -194,7 +195,7 @@ def _moment(step: int, moment: Moment) -> str:
     parts = [f'<p class="phase">{moment.phase}</p><h3>{html.escape(moment.heading)}</h3>']
     parts += [_math(formula_mathml(rule)) for rule in moment.rules]
     parts += [_math(expression.mathml(line)) for line in moment.lines]
-    parts += [_table(table) for table in moment.tables]
+    parts += [_table(table) for table in moment.tables if not table.update]  # these have a section of their own
     if moment.note:
         parts.append(f'<p class="note">{html.escape(moment.note)}</p>')
     return f'<article class="moment {moment.phase}" data-step="{step}">{"".join(parts)}</article>'
@@ -228,7 +229,9 @@ def _cell(value: str | float) -> str:
 def _update(trace: Trace, learning_rate: float | None) -> str:
     if learning_rate is None or not trace.parameters:
         return ""
-    tables = update_tables(trace, ROWS)
+    shown = min(len(trace.parameters), TENSORS)
+    tables = update_tables(trace, min(ROWS, ALL_ROWS // shown), shown)
+    rest = len(trace.parameters) - shown
     is_large = sum(len(t.rows) for t in tables) > 24
     parts = [
         '<section class="update" aria-label="Update"><h2>Update</h2>',
@@ -244,6 +247,8 @@ def _update(trace: Trace, learning_rate: float | None) -> str:
             f"<details{'' if is_large else ' open'}><summary>{html.escape(table.caption)}</summary>"
             f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>{left_out}</details>'
         )
+    if rest:
+        parts.append(f'<p class="note">… and {count(rest, "tensor")} with smaller gradients</p>')
     return "\n".join([*parts, "</section>"])
 
 
@@ -264,8 +269,13 @@ def _saved(operations: Iterable[Operation]) -> str:
     ]
     if not rows:
         return '<p class="note">No step keeps anything.</p>'
-    table = Table("a tensor that several steps keep is there once", ["step", "layer", "tensor", "shape", "bytes"], rows)
-    return f"<details><summary>{count(len(rows), 'tensor')}</summary>{_table(table)}</details>"
+    total = len(rows)
+    if total > KEPT:
+        rows = sorted(rows, key=lambda row: -float(row[-1]))[:KEPT]
+    left_out = count(total - len(rows), "smaller one") if total > len(rows) else ""
+    header = ["step", "layer", "tensor", "shape", "bytes"]
+    table = Table("a tensor that several steps keep is there once", header, rows, left_out)
+    return f"<details><summary>{count(total, 'tensor')}</summary>{_table(table)}</details>"
 
 
 # --------------------------------------------------------------------------------------------------------------- about
@@ -298,8 +308,10 @@ def _about(trace: Trace, item: Node | Edge) -> str:
         few = range(moved.value.numel() if moved.value.numel() <= 4 else 0)
         parts += [_chains(trace, op, position, q, few) for op in steps for position, q in op.moving if q is moved]
     else:
-        parts += [_local(trace, operation, item) for operation in steps]
-    if steps:
+        parts += [_local(trace, operation, item) for operation in steps if len(steps) <= MOST_RULES]
+    if len(steps) > MOST_RULES:
+        parts.append(_list((f"{op.number} {op.title}", f"keeps {op.step.saved_bytes} bytes") for op in steps))
+    elif steps:
         parts.append(_kept(steps))
     return "".join(parts)
 
@@ -341,7 +353,10 @@ def _facts_of(trace: Trace, quantity: Quantity, index: int | None) -> str:
     return _list(
         [
             ("name", html.escape(name)),
-            ("what", html.escape(quantity.role if quantity.one else f"{quantity.role} {size(quantity.value.shape)}")),
+            (
+                "what",
+                html.escape(quantity.role if index is not None else f"{quantity.role}, {size(quantity.value.shape)}"),
+            ),
             ("value", f'<span class="value">{html.escape(value)}</span>'),
             (f"d{trace.objective} / d{name}", f'<span class="gradient">{html.escape(gradient)}</span>'),
         ]

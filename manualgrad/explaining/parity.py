@@ -164,9 +164,9 @@ class _Run:
             with self._watched(model):
                 output = model(*_mapped(inputs, lambda t: _fresh(t).requires_grad_(t.is_floating_point())))
             self.loss = loss(output)
-        if not isinstance(self.loss, Tensor) or self.loss.numel() != 1:
-            raise ValueError("compare: loss must return a tensor of one element")
-        self._differentiate(model)
+            if not isinstance(self.loss, Tensor) or self.loss.numel() != 1:
+                raise ValueError("compare: loss must return a tensor of one element")
+            self._differentiate(model)
 
     @contextmanager
     def _watched(self, model: nn.Module) -> Iterator[None]:

@@ -109,10 +109,10 @@ def find_route(trace: Trace, name: str, listed: int = 20) -> Route:
     slopes_seen = 0
     for operation in trace.operations:
         for position, source in operation.moving:
-            if source not in reached:
+            if not reached.get(source):
                 continue
             here = reached[source]
-            sources = torch.tensor(sorted(here), device=source.value.device)
+            sources = torch.tensor(sorted(here), dtype=torch.long, device=source.value.device)
             for number_of_output, result in enumerate(operation.outputs):
                 if result.gradient is None:
                     continue

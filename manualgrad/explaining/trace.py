@@ -83,7 +83,7 @@ class Operation:
     @property
     def moving(self) -> list[tuple[int, Quantity]]:
         """The arguments that a gradient flows to, with their positions."""
-        return [(i, q) for i, q in self.tensors if self.step.context.needs_input_grad[i]]
+        return [(i, q) for i, q in self.tensors if self.step.needs_input_grad[i]]
 
     @property
     def settings(self) -> list[str]:
@@ -102,7 +102,7 @@ class Operation:
         known = {q.value.data_ptr(): q.name for q in [*self.outputs, *(q for _, q in self.tensors)] if q.value.numel()}
         return [
             (known.get(t.data_ptr(), "a tensor of its own"), tuple(t.shape), t.untyped_storage().nbytes())
-            for t in self.step.context.saved_tensors
+            for t in self.step.saved_tensors
             if t is not None
         ]
 
@@ -224,7 +224,7 @@ def read(
     final = tape.steps[-1].outputs[0]
     names.setdefault(id(final), ("E", LOSS))
     names[id(final)] = (names[id(final)][0], LOSS)
-    namer = _Namer(names)
+    namer = _Namer(names, _values(tape))
     operations = [namer.operation(i, step, owners[i]) for i, step in enumerate(tape.steps)]
     namer.finish()
     trace = Trace(
@@ -244,8 +244,8 @@ def read(
 class _Namer:
     """Gives every tensor of a tape its Quantity."""
 
-    def __init__(self, names: Mapping[int, tuple[str, str]]) -> None:
-        self.names = names
+    def __init__(self, names: Mapping[int, tuple[str, str]], values: Mapping[int, Tensor]) -> None:
+        self.names, self.values = names, values
         self.quantities: dict[int, Quantity] = {}
         self._taken = {name for name, _ in names.values()}
         self._results = 0
@@ -264,14 +264,14 @@ class _Namer:
         for o in step.outputs:
             if id(o) not in self.quantities:
                 name, role, owner = self._result(operation, o)
-                self.quantities[id(o)] = Quantity(name, role, o.detach(), layer=owner)
+                self.quantities[id(o)] = Quantity(name, role, self.values.get(id(o), o).detach(), layer=owner)
             operation.outputs.append(self.quantities[id(o)])
         return operation
 
     def finish(self) -> None:
         """A result that is the only one without a name of its own is `q`, not `q1`."""
         if self._results == 1 and "q" not in self._taken:
-            next(q for q in self.quantities.values() if q.role == RESULT).name = "q"
+            next(q for q in self.quantities.values() if q.name == "q1").name = "q"
 
     def _argument(self, tensor: Tensor, argument: str, layer: str) -> Quantity:
         if id(tensor) not in self.quantities:
@@ -282,16 +282,19 @@ class _Namer:
         return self.quantities[id(tensor)]
 
     def _result(self, operation: Operation, tensor: Tensor) -> tuple[str, str, str]:
-        if id(tensor) in self.names:
-            name, role = self.names[id(tensor)]
-            return name, role, operation.layer
-        moving = [q for i, q in operation.tensors if operation.step.context.needs_input_grad[i]]
+        """Name, role and layer of what a step makes; a name that was given goes before one that is made up."""
+        name, given_role = self.names.get(id(tensor), ("", ""))
+        moving = [q for _, q in operation.moving]
+        if given_role == LOSS:
+            return name, LOSS, operation.layer
         if operation.layer and any(q.role == PARAMETER for _, q in operation.tensors):
-            return self._free(f"net_{operation.layer}"), NET, operation.layer
+            return name or self._free(f"net_{operation.layer}"), NET, operation.layer
         if len(moving) == 1 and moving[0].role == NET and moving[0].value.shape == tensor.shape:
-            return self._free(f"out_{moving[0].layer}"), OUT, moving[0].layer
-        self._results += 1
-        return self._free(f"q{self._results}"), RESULT, operation.layer
+            return name or self._free(f"out_{moving[0].layer}"), OUT, moving[0].layer
+        if not name:
+            self._results += 1
+            name = self._free(f"q{self._results}")
+        return name, RESULT, operation.layer
 
     def _free(self, name: str) -> str:
         """`name`, or for one that is used already `name:2`, `name:3`, ..."""
@@ -337,11 +340,27 @@ def _back_propagate(trace: Trace, final: Tensor) -> None:
 
 def send_back(step: Step, dys: Sequence[Tensor | None]) -> list[Tensor | None]:
     """What the formula of `step` makes of the gradients of its outputs: one gradient per argument, or None."""
-    if step.context.materialize_grads:
+    if len(dys) > 1 and step.materialize_grads:
         dys = [torch.zeros_like(o) if dy is None else dy for dy, o in zip(dys, step.outputs, strict=True)]
-    dxs = step.formula.backward(step.context, *dys)
-    given = dxs if isinstance(dxs, tuple) else (dxs,)
-    return [dx if needed else None for dx, needed in zip(given, step.context.needs_input_grad, strict=True)]
+    dxs = step.formula.backward(step, *dys)
+    found: list[Tensor | None] = []
+    for x, dx, needed in zip(
+        step.inputs, dxs if isinstance(dxs, tuple) else (dxs,), step.needs_input_grad, strict=True
+    ):
+        found.append(dx.sum_to_size(x.shape).to(x.dtype) if needed and dx is not None else None)
+    return found
+
+
+def _values(tape: Tape) -> dict[int, Tensor]:
+    """The values that results had when they were computed, by id, where something on the tape was changed in place."""
+    if all(o._version == 0 for step in tape.steps for o in step.outputs):
+        return {}
+    found: dict[int, Tensor] = {}
+    with torch.no_grad():
+        for step in tape.steps:
+            result = step.formula.forward(*(found.get(id(a), a) for a in step.inputs))
+            found.update(zip(map(id, step.outputs), result if isinstance(result, tuple) else (result,), strict=True))
+    return found
 
 
 def _refuse_nan_forward(trace: Trace) -> None:
@@ -397,7 +416,8 @@ def unchanged(model: nn.Module) -> Iterator[None]:
         finally:
             with torch.no_grad():
                 for buffer, before in buffers:
-                    buffer.copy_(before)
+                    if not torch.equal(buffer, before):
+                        buffer.copy_(before)
 
 
 @contextmanager

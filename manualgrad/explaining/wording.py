@@ -88,7 +88,7 @@ def summary(quantity: Quantity, gradient: bool = False, digits: int = 4) -> str:
         return "[" + ", ".join(number(v, digits) for v in tensor.flatten().tolist()) + "]"
     if not tensor.numel():
         return f"{size(tensor.shape)} (empty)"
-    return f"{size(tensor.shape)}, at most {number(tensor.abs().max().item(), digits)}"
+    return f"{size(tensor.shape)}, at most {number(tensor.double().abs().max().item(), digits)}"
 
 
 def where(operation: Operation) -> str:

@@ -20,22 +20,46 @@ DIGITS = 10  # of the figures
 
 
 def report(example: Example, steps: int | None = None) -> str:
-    """The explanation of the first step, `steps` steps of training, the document's figures beside ours, and remarks.
+    """The example worked through, `steps` steps of training, the document's figures beside ours, and remarks.
 
     Without `steps`, those that the document shows. Raises ValueError for steps of an example that trains nothing.
     """
+    heading = "" if explanation_of(example) else f"{example.title}\n{'=' * len(example.title)}\n\n"
+    parts = [
+        heading + worked_through(example, steps),
+        f"FIGURES\n\n{figures(example)}",
+        f"REMARKS\n\nFrom {example.source}.\n",
+        *(_wrapped(remark) for remark in example.remarks),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def worked_through(example: Example, steps: int | None = None) -> str:
+    """The explanation of the first step, the routes that the document follows, and the training; empty for arithmetic."""
     explanation = explanation_of(example)
-    lines = [explanation.text() if explanation else f"{example.title}\n{'=' * len(example.title)}\n"]
+    parts = [explanation.text()] if explanation else []
     if explanation and example.name in _ROUTES:
-        lines += [_headed("ROUTES"), *(f"{explanation.route(name)}\n" for name in _ROUTES[example.name])]
-    if example.name == "2-3-1" and explanation:
-        lines += [_headed("FINITE DIFFERENCES BESIDE BACK-PROPAGATION"), str(explanation.finite_differences(1e-4)), ""]
+        routes = "\n\n".join(str(explanation.route(name)) for name in _ROUTES[example.name])
+        parts.append(f"ROUTES\n\n{routes}\n")
+    if explanation and example.name == "2-3-1":
+        parts.append(f"FINITE DIFFERENCES BESIDE BACK-PROPAGATION\n\n{explanation.finite_differences(1e-4)}\n")
     shown = _DOCUMENTED.get(example.name, 0) if steps is None else steps
     if shown:
-        lines += [_headed("TRAINING"), *_training(example, shown), ""]
-    lines += [_headed("FIGURES"), *_figures(example), ""]
-    lines += [_headed("REMARKS"), f"From {example.source}.", *_remarks(example)]
+        table_of_steps = "\n".join(_training(example, shown))
+        parts.append(f"TRAINING\n\n{table_of_steps}\n")
+    return "\n".join(parts)
+
+
+def figures(example: Example) -> str:
+    """A table of our figures beside the document's, and for every one of these that is wrong, why."""
+    lines = [*_figures(example)]
+    for w in example.wrong:
+        lines += ["", _wrapped(f"{w.name}: the document prints {_flat(w.printed)}. That is wrong: {w.why}.").rstrip()]
     return "\n".join(lines) + "\n"
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(wrap(text, WIDTH)) + "\n"
 
 
 # The parameters that the documents follow back from the loss.
@@ -69,10 +93,6 @@ _DOCUMENTED = {
     "learning-rate-0.1": 10,
     "learning-rate-1.0": 4,
 }
-
-
-def _headed(title: str) -> str:
-    return f"{title}\n"
 
 
 # ----------------------------------------------------------------------------------------------------------- training
@@ -145,8 +165,6 @@ def _figures(example: Example) -> Iterator[str]:
             name, said = (check.name, verdict) if i == 0 else ("", "")
             rows.append([name, value, beside, said])
     yield from table(["", "ours", "printed", ""], rows)
-    for w in example.wrong:
-        yield from wrap(f"{w.name}: the document prints {_flat(w.printed)}. That is wrong: {w.why}.", WIDTH)
 
 
 def _rows(figure: Figure) -> list[str]:
@@ -165,9 +183,3 @@ def _flat(figure: Figure) -> str:
 def _number(value: Any) -> str:
     text = f"{value:.{DIGITS}g}"
     return "0" if text == "-0" else text
-
-
-def _remarks(example: Example) -> Iterator[str]:
-    for remark in example.remarks:
-        yield ""
-        yield from wrap(remark, WIDTH)
