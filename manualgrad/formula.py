@@ -195,6 +195,18 @@ def values_are_visible() -> bool:
     return not (torch.compiler.is_compiling() or (_transforms_active is not None and _transforms_active()))
 
 
+def gradient_is_wanted(x: Any) -> bool:
+    """Whether a backward pass may come to `x`: on the tape that records, or else by autograd."""
+    if active.tape is not None:
+        return bool(active.tape.tracks(x))
+    return isinstance(x, Tensor) and x.requires_grad and torch.is_grad_enabled()
+
+
+def lowered(*tensors: Tensor | None) -> tuple[Any, ...]:
+    """What autocast makes of the operands of a matrix product; for formulas that are more than a matrix product."""
+    return _cast_for_autocast("lower", tensors) if _autocast_on() else tensors
+
+
 def save(ctx: Any, *tensors: Tensor | None) -> None:
     """Keep inputs and outputs for `backward` and for `jvp`.
 
@@ -202,7 +214,7 @@ def save(ctx: Any, *tensors: Tensor | None) -> None:
     Never save anything else than inputs and outputs: double backward would silently be wrong.
     """
     if isinstance(ctx, torch._C._FunctionBase):  # what the two methods do, without their calls
-        ctx.to_save = ctx.saved_for_forward = tensors
+        ctx.to_save = ctx.saved_for_forward = tensors  # type: ignore[attr-defined]
     else:
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)

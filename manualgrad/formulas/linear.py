@@ -59,6 +59,7 @@ class LinearFunction(Formula):
             term = F.linear(x, weight_t, bias_t if y_t is None else None)
             y_t = term if y_t is None else y_t + term
         if y_t is None:
+            assert bias_t is not None
             y_t = bias_t.expand(*x.shape[:-1], *weight.shape[:-1])  # the bias alone moves: the same in every row
         return y_t
 
