@@ -262,7 +262,7 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: torch.
     return call(MeanFunction, input, dim, keepdim, dtype)
 
 
-def var(input: Tensor, dim: Dim = None, *, correction: float = 1, keepdim: bool = False) -> Tensor:
+def var(input: Tensor, dim: Dim = None, *, correction: float | None = 1, keepdim: bool = False) -> Tensor:
     """The variance of all elements, or of those along `dim`. Same values and gradients as `torch.var`.
 
     `correction` is subtracted from the number of elements: 1 for the unbiased variance, 0 for that of the sample.
@@ -271,10 +271,10 @@ def var(input: Tensor, dim: Dim = None, *, correction: float = 1, keepdim: bool 
     >>> var(torch.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    return call(VarFunction, input, dim, correction, keepdim)
+    return call(VarFunction, input, dim, 1 if correction is None else correction, keepdim)
 
 
-def std(input: Tensor, dim: Dim = None, *, correction: float = 1, keepdim: bool = False) -> Tensor:
+def std(input: Tensor, dim: Dim = None, *, correction: float | None = 1, keepdim: bool = False) -> Tensor:
     """The standard deviation of all elements, or of those along `dim`. Same values and gradients as `torch.std`.
 
     `correction` is subtracted from the number of elements: 1 for the unbiased variance, 0 for that of the sample.
@@ -283,7 +283,7 @@ def std(input: Tensor, dim: Dim = None, *, correction: float = 1, keepdim: bool 
     >>> std(torch.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    return call(StdFunction, input, dim, correction, keepdim)
+    return call(StdFunction, input, dim, 1 if correction is None else correction, keepdim)
 
 
 def logsumexp(input: Tensor, dim: int | tuple[int, ...] | list[int], keepdim: bool = False) -> Tensor:
