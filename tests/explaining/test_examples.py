@@ -1,7 +1,5 @@
 """Every check of every worked example, through autograd and through the tape."""
 
-import functools
-
 import pytest
 import torch
 
@@ -11,11 +9,6 @@ EXAMPLES = load()
 CHECKS = [(example, check) for example in EXAMPLES.values() for check in example.checks]
 
 
-@functools.cache
-def results(name: str, engine: str) -> dict[str, object]:
-    return EXAMPLES[name].results(engine)
-
-
 def exact(value: object) -> torch.Tensor:
     return torch.tensor(value, dtype=torch.float64)
 
@@ -23,7 +16,7 @@ def exact(value: object) -> torch.Tensor:
 @pytest.mark.parametrize("engine", ["autograd", "tape"])
 @pytest.mark.parametrize(("example", "check"), CHECKS, ids=[f"{e.name}: {c.name}" for e, c in CHECKS])
 def test_check(example: Example, check: Check, engine: str) -> None:
-    ours = exact(results(example.name, engine)[check.name])
+    ours = exact(example.results(engine)[check.name])
     torch.testing.assert_close(ours, exact(check.value), rtol=0, atol=check.tolerance)
     if check.printed is not None:
         torch.testing.assert_close(ours, exact(check.printed), rtol=0, atol=check.rounding + check.tolerance)
@@ -32,7 +25,7 @@ def test_check(example: Example, check: Check, engine: str) -> None:
 def test_they_are_all_there() -> None:
     assert len(CHECKS) == 179
     for example in EXAMPLES.values():
-        assert {c.name for c in example.checks} == set(results(example.name, "tape"))
+        assert {c.name for c in example.checks} == set(example.results("tape"))
 
 
 WRONG = [(example, wrong) for example in EXAMPLES.values() for wrong in example.wrong]
@@ -41,7 +34,7 @@ WRONG = [(example, wrong) for example in EXAMPLES.values() for wrong in example.
 @pytest.mark.parametrize(("example", "wrong"), WRONG, ids=[f"{e.name}: {w.name}" for e, w in WRONG])
 def test_what_is_called_wrong_is_wrong(example: Example, wrong: Wrong) -> None:
     """By far more than rounding: the printed figure and ours differ in the digits that are printed."""
-    ours, printed = (exact(v).flatten() for v in (results(example.name, "tape")[wrong.name], wrong.printed))
+    ours, printed = (exact(v).flatten() for v in (example.results("tape")[wrong.name], wrong.printed))
     figures = wrong.printed if isinstance(wrong.printed, list) else [wrong.printed]
     places = [len(str(f).partition(".")[2]) for f in figures]
     assert any(abs(a - b) > 10.0**-p for a, b, p in zip(ours.tolist(), printed.tolist(), places, strict=True))

@@ -49,9 +49,7 @@ class Example:
 
     def results(self, engine: str = "tape") -> dict[str, Figure]:
         """The results by the names of the checks, computed by "autograd" or by the "tape"."""
-        from manualgrad.explaining.examples.computing import compute
-
-        return compute(self, engine)
+        return dict(_results(self.name, engine))
 
 
 @functools.cache
@@ -64,6 +62,13 @@ def load() -> dict[str, Example]:
     """
     text = files(__name__).joinpath("numbers.json").read_text(encoding="utf-8")
     return {e["name"]: _example(e) for e in json.loads(text)}
+
+
+@functools.cache  # some train for ten thousand steps
+def _results(name: str, engine: str) -> dict[str, Figure]:
+    from manualgrad.explaining.examples.computing import compute
+
+    return compute(load()[name], engine)
 
 
 def _example(read: dict[str, Any]) -> Example:

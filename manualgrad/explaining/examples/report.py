@@ -35,7 +35,7 @@ def report(example: Example, steps: int | None = None) -> str:
 
 
 def worked_through(example: Example, steps: int | None = None) -> str:
-    """The explanation of the first step, the routes that the document follows, and the training; empty for arithmetic."""
+    """The explanation of the first step, the routes that the document follows, the training; empty for arithmetic."""
     explanation = explanation_of(example)
     parts = [explanation.text()] if explanation else []
     if explanation and example.name in _ROUTES:
