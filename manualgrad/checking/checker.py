@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from manualgrad.checking import behaviour, kinks
+from manualgrad.checking import first, kinks, modes, refusals, unusual, upstream
 from manualgrad.checking.diagnosis import diagnose
-from manualgrad.checking.numeric import Differences, decimals
 from manualgrad.checking.point import Point
-from manualgrad.checking.report import CODES, CheckError, Finding, Report
-from manualgrad.checking.target import Target, Trace, reaches
+from manualgrad.checking.report import CODES, CheckError, Finding, Report, note
+from manualgrad.checking.target import Target
 
 
 def check(
@@ -33,8 +31,8 @@ def check(
     `fn` is a `torch.autograd.Function` (the class; either style), a callable, or a module, whose parameters are checked
     too. `inputs` are its positional arguments, as `fn` takes them; keyword arguments go in with `functools.partial`.
     Floating-point tensors are differentiated by: those with `requires_grad`, or all where none has it. Everything is
-    computed in float64 on copies, whatever dtype comes in, unless `fn` refuses it; the inputs, the modules and the state
-    of the random generators stay as they are.
+    computed in float64 on copies, whatever dtype comes in, unless `fn` refuses it; the inputs, the modules and the
+    state of the random generators stay as they are.
 
     reference: a function of the same arguments that has the right values (not necessarily gradients).
     surrogate: a function of the same arguments that has the gradient which `fn` declares to have, where that is on
@@ -91,72 +89,67 @@ def _examine(
     tried: list[str],
 ) -> Iterator[Finding]:
     values = target.point()
-    problem = yield from _first_runs(target, values)
-    if problem:
+    unsteady = list(first.runs(target, values))
+    yield from unsteady
+    if any(f.code == "nondeterministic" for f in unsteady):
         return
-    truth = target
+    truth, right = target, None
     if surrogate is not None:
-        truth = _twin(target, surrogate, inputs, "surrogate")
-        yield Finding(
-            "surrogate",
-            "note",
-            None,
-            None,
-            "the gradient is declared to be that of another function, and is checked against that one.",
-        )
-    right = None
+        truth = first.twin(target, surrogate, inputs, "surrogate")
+        yield note("surrogate", "the gradient is declared to be another function's, and is checked against that.")
     if reference is not None:
-        right = _twin(target, reference, inputs, "reference")
-        yield from _same_values(target, right, values)
+        right = first.twin(target, reference, inputs, "reference")
+        yield from first.compare(target, right, values)
     if not target.tracked:
-        yield from _cut_off(target, values)
+        yield from first.cut_off(target, values)
         return
     point = Point(target, values, truth)
-    yield from _loose_ends(target, point)
+    yield from first.loose_ends(point)
     empty = not point.rows or not sum(v.numel() for v in values)
     if empty:
         tried.append("empty tensors: only that backward runs")
     causes: list[Finding] = []
     try:
-        for finding in behaviour.upstream(point):
+        for finding in upstream.first_backwards(point):
             causes.append(finding)
             yield finding
-    except Exception as error:  # backward may raise anything
-        problems = list(behaviour.refused(point, error))
+    except Exception as raised:  # backward may raise anything
+        problems = list(refusals.refused(point, raised))
         yield from problems
         shaped = any(f.code in ("shape", "swapped", "transpose", "missing-sum") for f in problems)
         if shaped and len(point.excluded) < len(values):  # the other gradients may be wrong too
             yield from _numbers(Point(target, values, truth, raw=True, excluded=point.excluded), tried)
         return
     if empty:
-        yield from behaviour.saved_on_ctx(point)
+        yield from upstream.saved_on_ctx(point)
         return
     if any(f.code == "nondeterministic" for f in causes):
         return
-    state = list(behaviour.stale_state(point))
+    state = list(upstream.stale_state(point))
     yield from state
     wrong = False
     for finding in _numbers(point, tried):
         wrong |= finding.severity == "error"
         yield finding
-    yield from behaviour.raw_results(point)
-    yield from behaviour.saved_on_ctx(point)
-    # The rest compares with the gradients that are now known to be right, in ways that a wrong one would only repeat.
+    yield from refusals.raw_results(point)
+    yield from upstream.saved_on_ctx(point)
+    # The rest compares with gradients that are known to be right by now; a wrong one would only be found again.
     if wrong or state or point.excluded:
         return
-    for part in (behaviour.subsets, behaviour.non_contiguous, behaviour.undefined):
+    for part in (upstream.subsets, unusual.non_contiguous, unusual.undefined):
         yield from part(point)
     if surrogate is None:
-        yield from behaviour.double_backward(point)
-        yield from behaviour.forward_mode(point)
-        yield from behaviour.vmapped(point)
-        yield from behaviour.sizes(point, right)
-    yield from behaviour.autocast(point)
+        smooth = point.beside_kinks()
+        yield from modes.double_backward(smooth)
+        yield from modes.forward_mode(smooth)
+        yield from modes.vmapped(point)
+        yield from unusual.sizes(point, None if target.module else right)
+    yield from unusual.autocast(point)
     if compile:
-        yield from behaviour.compiled(point)
+        yield from modes.compiled(point)
     tried.append(
         "subsets of the inputs, other strides, missing upstream gradients, a second forward before the first backward, "
-        + ("" if surrogate else "second derivative, float32 and large inputs, ")
+        + ("" if surrogate else "second derivative, float32, large and small inputs, ")
         + "autocast"
         + (", torch.compile" if compile else "; torch.compile with compile=True")
     )
@@ -173,189 +166,3 @@ def _numbers(point: Point, tried: list[str]) -> Iterator[Finding]:
             yield finding
     for k in found:
         yield from kinks.judge(k)
-
-
-# -------------------------------------------------------------------------------------------------------- first runs
-
-
-def _first_runs(target: Target, values: list[Tensor]) -> Iterator[Finding]:
-    """Run forward a few times: what it needs, what it returns, whether it returns it again. True if all is over."""
-    state = torch.get_rng_state()
-    result = _attempt(target, values)
-    _describe(target, result)
-    if not torch.equal(state, torch.get_rng_state()):
-        target.random = True
-    leaves = [v.clone().requires_grad_() for v in values]
-    outputs = target.run(leaves)
-    target.tracked = [k for k, o in enumerate(outputs) if o.requires_grad]
-    for leaf, before, after in zip(target.leaves, values, leaves, strict=True):
-        if not torch.equal(before.nan_to_num(), after.detach().nan_to_num()):
-            yield Finding(
-                "mutates-input",
-                "error",
-                leaf.name,
-                None,
-                f"forward overwrites {leaf.name}, and autograd is not told.",
-                "Call ctx.mark_dirty on it and return it, or work on a new tensor.",
-            )
-    again = target.run(target.point())
-    if [o.shape for o in again] != [o.shape for o in outputs]:
-        raise CheckError(f"{target.title}: two calls with the same input return different shapes")
-    for a, b in zip(outputs, again, strict=True):
-        if not torch.allclose(a.detach().double(), b.detach().double(), rtol=1e-12, atol=0, equal_nan=True):
-            yield Finding(
-                "nondeterministic",
-                "error",
-                None,
-                None,
-                "two forward runs on the same values give different results, and torch's seed does not decide which.",
-                "Use torch's random generator, or pass what is random in as an input.",
-            )
-            return True
-    return False
-
-
-def _attempt(target: Target, values: list[Tensor]) -> Any:
-    """The first call of forward, with a graph: finds out whether it writes in place and whether it takes float64."""
-    error: Exception | None = None
-    for native in (False, True):
-        target.native = native
-        for inplace in (False, True):
-            target.inplace = inplace
-            try:
-                return target.raw([v.clone().requires_grad_() for v in values])
-            except Exception as raised:  # the user's function may raise anything
-                error = error or raised if not native else raised
-                if "in-place operation" not in str(raised):
-                    break
-    shown = ", ".join(f"{leaf.name} {tuple(leaf.value.shape)} {str(leaf.dtype)[6:]}" for leaf in target.leaves)
-    first = str(error).strip().split("\n")[0]
-    raise CheckError(f"{target.title} raised {type(error).__name__}: {first} (given {shown})") from error
-
-
-def _describe(target: Target, result: Any) -> None:
-    """How many outputs there are, and which of them are floating-point."""
-    found = result if isinstance(result, (tuple, list)) else [result]
-    target.outputs = len(found)
-    target.positions = [
-        k for k, t in enumerate(found) if isinstance(t, Tensor) and (t.is_floating_point() or t.is_complex())
-    ]
-    from manualgrad.checking.target import _tensors
-
-    tensors = list(_tensors((result,)))
-    if not tensors:
-        raise CheckError(f"{target.title} returned {type(result).__name__}, not a tensor")
-    if not any(t.is_floating_point() or t.is_complex() for t in tensors):
-        raise CheckError(f"{target.title} returned {str(tensors[0].dtype)[6:]} only: there is no derivative")
-
-
-def _twin(target: Target, fn: Callable[..., Any], inputs: Sequence[Any], what: str) -> Target:
-    """The reference or the surrogate, ready to run on the same leaves."""
-    twin = Target(fn, inputs, target.names)
-    if twin.module is not None:
-        raise CheckError(f"{what}: expected a function of the inputs, got a module")
-    if target.module is not None:
-        twin.leaves += [leaf for leaf in target.leaves if leaf.argument is None][len(twin.leaves) - len(target.leaves) :]
-    twin.random = target.random
-    twin.native = target.native
-    values = target.point()
-    try:
-        _describe(twin, twin.raw(values))
-        shapes = [tuple(o.shape) for o in twin.run(values)]
-    except CheckError:
-        raise
-    except Exception as error:  # the user's function may raise anything
-        raise CheckError(f"{what} raised {type(error).__name__}: {str(error).strip()}") from error
-    expected = [tuple(o.shape) for o in target.run(values)]
-    if shapes != expected:
-        raise CheckError(f"{what} returns {shapes}, {target.title} returns {expected}")
-    return twin
-
-
-def _same_values(target: Target, right: Target, values: list[Tensor]) -> Iterator[Finding]:
-    for k, (a, b) in enumerate(zip(target.run(values), right.run(values), strict=True)):
-        if a.dtype != b.dtype:
-            yield Finding(
-                "dtype",
-                "warning",
-                None,
-                None,
-                f"forward returns {str(a.dtype)[6:]}, the reference {str(b.dtype)[6:]}.",
-                "Keep the dtype of the input.",
-            )
-        digits = 1e-9 if a.dtype == torch.float64 else 100 * torch.finfo(a.dtype).eps
-        a, b = a.detach().double(), b.detach().double()
-        gap = (a - b).abs()
-        room = digits * b.abs() + 1e-3 * digits * b.nan_to_num(0.0, 0.0, 0.0).abs().amax() if b.numel() else gap
-        wrong = ~(gap <= room) & (a != b) & ~(a.isnan() & b.isnan())
-        if wrong.any():
-            index = _argmax(gap, wrong)
-            name = "output" if len(target.positions) == 1 else f"output {k}"
-            place = name + (f"[{', '.join(map(str, index))}]" if index else "")
-            yield Finding(
-                "forward",
-                "error",
-                None,
-                index,
-                f"forward differs from the reference in {int(wrong.sum())} of {wrong.numel()} elements: {place} is "
-                f"{float(a[index]):.6g}, should be {float(b[index]):.6g}.",
-                "Correct forward first: the gradient is judged by forward's own values.",
-            )
-
-
-def _argmax(gap: Tensor, wrong: Tensor) -> tuple[int, ...]:
-    masked = torch.where(wrong, gap.nan_to_num(nan=torch.inf), -1.0)
-    return tuple(int(i) for i in np.unravel_index(int(masked.argmax()), tuple(gap.shape)))
-
-
-def _cut_off(target: Target, values: list[Tensor]) -> Iterator[Finding]:
-    """No output carries a gradient: wrong if one of them depends on the inputs."""
-    d = Differences(target, list(range(len(target.run(values)))), values)
-    s = d.along(decimals(d.base.numel(), 11))
-    if (np.abs(s.value) > 10 * s.error + 1e-12).any():
-        yield Finding(
-            "detached",
-            "error",
-            None,
-            None,
-            "no output carries a gradient, and forward depends on the inputs.",
-            "No detach(), .data, no_grad or numpy on the way; mark_non_differentiable only for what has no derivative.",
-        )
-
-
-def _loose_ends(target: Target, point: Point) -> Iterator[Finding]:
-    """Inputs that the graph does not reach although the output depends on them; outputs without a gradient."""
-    if target.function is not None:
-        return
-    for k, (leaf, tensor) in enumerate(zip(target.leaves, point.trace.leaves, strict=True)):
-        if tensor.numel() and not reaches(point.trace.outputs, tensor):
-            d = point.differences
-            u = torch.zeros_like(d.base)
-            u[point.spans()[k]] = decimals(d.base.numel(), 11)[point.spans()[k]]
-            s = d.along(u)
-            if (np.abs(s.value) > 10 * s.error + 1e-12).any():
-                point.excluded.add(k)
-                yield Finding(
-                    "detached",
-                    "error",
-                    leaf.name,
-                    None,
-                    f"{leaf.name} is cut off: the output depends on it and no gradient flows back to it.",
-                    "Look for detach(), .data, no_grad, numpy or a new tensor made from its values.",
-                )
-    rest = [k for k in range(len(target.positions)) if k not in target.tracked]
-    if rest:
-        d = Differences(target, rest, point.values)
-        s = d.along(decimals(d.base.numel(), 11))
-        if (np.abs(s.value) > 10 * s.error + 1e-12).any():
-            yield Finding(
-                "detached",
-                "note",
-                None,
-                None,
-                f"output {rest[0]} depends on the inputs and carries no gradient.",
-                "If it should, look for detach(), no_grad or mark_non_differentiable.",
-            )
-
-
-__all__ = ["Trace", "check"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -188,7 +189,9 @@ class Library:
                         (f"|{a.name} - {b.name}|", np.abs(a.values - b.values), 4.0),
                         (f"sign({a.name} - {b.name})", np.sign(a.values - b.values), 3.5),
                     ):
-                        self._add(text, values, text.replace(a.name, "{}").replace(b.name, "{}"), pair, cost + a.cost + b.cost)
+                        self._add(
+                            text, values, text.replace(a.name, "{}").replace(b.name, "{}"), pair, cost + a.cost + b.cost
+                        )
 
     def _add(self, text: str, values: Array, form: str, operand: str, cost: float) -> None:
         if np.isfinite(values).all() and (values != 0).any() and not np.allclose(values, values[0], rtol=1e-6):
@@ -202,34 +205,33 @@ class Library:
                 if c is not None:
                     yield e, c, power
 
-    def pairs(self, numbers: Array, groups: Array | None = None) -> Iterator[tuple[Expression, Expression, int, int]]:
-        """Expressions with numbers = c E1^p E2^q; with `groups`, c may differ from one group of cells to the next."""
-        usable = [e for e in self.expressions if (e.values != 0).all()]
+    def pairs(self, numbers: Array) -> Iterator[tuple[Expression, Expression, int, int]]:
+        """Expressions and powers of 1 or -1 with numbers = c E1^p E2^q."""
+        usable, logs, products = self._logarithms
         if not usable or (numbers == 0).any():
             return
-        logs = _centred(np.log(np.abs(np.stack([e.values for e in usable]))), groups)
-        wanted = _centred(np.log(np.abs(numbers))[None], groups)[0]
-        norms = (logs**2).sum(1)
-        for k, first in enumerate(usable):
-            for p in (1, -1):
-                rest = wanted - p * logs[k]
-                for q in (1, -1):
-                    distance = norms[k:] + rest @ rest - 2 * q * (logs[k:] @ rest)
-                    for j in np.flatnonzero(distance < 1e-9):
-                        second = usable[k + int(j)]
-                        if j or p == q:
-                            product = first.values**p * second.values**q
-                            if groups is not None or proportion(numbers, product, 1) is not None:
-                                yield first, second, p, q
+        wanted = np.log(np.abs(numbers))
+        wanted -= wanted.mean()
+        size, along = np.diag(products), logs @ wanted
+        for p, q in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+            # |wanted - p log E1 - q log E2|^2 for all pairs at once
+            distance = (size - 2 * p * along)[:, None] + (size - 2 * q * along) + 2 * p * q * products + wanted @ wanted
+            for j, k in zip(*np.nonzero(distance < 1e-8), strict=True):
+                first, second = usable[j], usable[k]
+                if j < k and proportion(numbers, first.values**p * second.values**q, 1) is not None:
+                    yield first, second, p, q
+                if j == k and p == q and proportion(numbers, first.values ** (2 * p), 1) is not None:
+                    yield first, second, p, q
 
-
-def _centred(logs: Array, groups: Array | None) -> Array:
-    if groups is None:
-        return logs - logs.mean(1, keepdims=True)
-    result = logs.copy()
-    for g in np.unique(groups):
-        result[:, groups == g] -= logs[:, groups == g].mean(1, keepdims=True)
-    return result
+    @cached_property
+    def _logarithms(self) -> tuple[list[Expression], Array, Array]:
+        """The expressions that are nowhere zero, the logarithms of their sizes less the mean, and those' products."""
+        usable = [e for e in self.expressions if (e.values != 0).all()]
+        if not usable:
+            return [], np.zeros((0, 0)), np.zeros((0, 0))
+        logs = np.log(np.abs(np.stack([e.values for e in usable])))
+        logs -= logs.mean(1, keepdims=True)
+        return usable, logs, logs @ logs.T
 
 
 def proportion(numbers: Array, values: Array, power: int) -> float | None:

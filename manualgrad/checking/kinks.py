@@ -9,55 +9,58 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from manualgrad.checking.point import Kinks
-from manualgrad.checking.report import Finding
+from manualgrad.checking.case import at
+from manualgrad.checking.point import Kink, Kinks
+from manualgrad.checking.report import Finding, error, note, warning
 
 
 def judge(kinks: Kinks) -> Iterator[Finding]:
-    """One note for the kinks of an input; a warning where backward is not between the slopes."""
-    outside = None
-    for index, got in zip(kinks.indexes, kinks.got, strict=True):
-        if not math.isfinite(got):
-            place = kinks.leaf.name + (f"[{', '.join(map(str, index))}]" if index else "")
-            yield Finding(
+    """One note for the kinks of an input; a warning where backward is not between the slopes; NaN is an error."""
+    name = kinks.leaf.name
+    for k in kinks.entries:
+        if not math.isfinite(k.got):
+            yield error(
                 "unstable",
-                "error",
-                kinks.leaf.name,
-                index,
-                f"the gradient of {kinks.leaf.name} is {got} at {place}, a kink whose two slopes are finite.",
+                f"the gradient of {name} is {k.got} at {name}{at(k.index)}, a kink whose two slopes are finite.",
                 "Give the kink a branch of its own: torch mostly takes 0 or the mean of the slopes.",
+                input=name,
+                index=k.index,
             )
             return
-    for k, (got, left, right) in enumerate(zip(kinks.got, kinks.left, kinks.right, strict=True)):
-        low, high = min(left, right), max(left, right)
-        room = 1e-4 * (high - low)
-        if not low - room <= got <= high + room:
-            outside = k if outside is None else outside
-    worst = outside if outside is not None else 0
-    index = kinks.indexes[worst]
-    place = kinks.leaf.name + (f"[{', '.join(map(str, index))}]" if index else "")
-    value = float(kinks.leaf.value[index])
-    got, left, right = kinks.got[worst], kinks.left[worst], kinks.right[worst]
-    elements = len(set(kinks.indexes))
-    many = f" and {elements - 1} more" if elements > 1 else ""
-    slopes = f"the slope is {left:.6g} on the left and {right:.6g} on the right; backward gives {got:.6g}"
-    what = f"the {kinks.output} has a kink at {place} = {value:.6g}{many}: {slopes}"
-    if outside is None:
-        yield Finding("kink", "note", kinks.leaf.name, index, f"{what}, {_convention(got, left, right)}.")
-    else:
-        yield Finding(
+    outside = [k for k in kinks.entries if not _between(k)]
+    worst = (outside or kinks.entries)[0]
+    elements = len({k.index for k in kinks.entries})
+    what = (
+        f"the {kinks.output} has a kink at {name}{at(worst.index)} = {float(kinks.leaf.value[worst.index]):.6g}"
+        + (f" and {elements - 1} more" if elements > 1 else "")
+        + f": the slope is {worst.left:.6g} on the left and {worst.right:.6g} on the right; "
+        f"backward gives {worst.got:.6g}"
+    )
+    if outside:
+        yield warning(
             "kink",
-            "warning",
-            kinks.leaf.name,
-            index,
             f"{what}, which is not between them.",
             "Any value between the two slopes is a subgradient; torch mostly takes 0 or the mean.",
+            input=name,
+            index=worst.index,
         )
+    else:
+        yield note("kink", f"{what}, {_convention(worst)}.", input=name, index=worst.index)
 
 
-def _convention(got: float, left: float, right: float) -> str:
-    room = 1e-4 * abs(right - left)
-    for value, name in ((left, "that on the left"), (right, "that on the right"), ((left + right) / 2, "their mean"), (0.0, "zero")):
-        if abs(got - value) <= room:
+def _between(k: Kink) -> bool:
+    room = 1e-4 * abs(k.right - k.left)
+    return min(k.left, k.right) - room <= k.got <= max(k.left, k.right) + room
+
+
+def _convention(k: Kink) -> str:
+    room = 1e-4 * abs(k.right - k.left)
+    for value, name in (
+        (k.left, "that on the left"),
+        (k.right, "that on the right"),
+        ((k.left + k.right) / 2, "their mean"),
+        (0.0, "zero"),
+    ):
+        if abs(k.got - value) <= room:
             return name
     return "a value between them"

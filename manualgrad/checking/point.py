@@ -6,16 +6,17 @@ entry only where that shows a difference or cannot decide. The result is a list 
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from manualgrad.checking.diagnosis import Block, Case
-from manualgrad.checking.numeric import COARSE, Array, Differences, Slope, decimals
+from manualgrad.checking.case import Block, Case
+from manualgrad.checking.numeric import Array, Differences, Index, Slope, decimals
 from manualgrad.checking.target import Leaf, Target, Trace
 
 UNIT_ROWS = 40  # with at most this many output elements, backward is asked for every row of the Jacobian
@@ -24,16 +25,26 @@ _SECONDS = 1.5  # for measuring one input entry by entry
 _SAMPLE = 96  # rows and columns that are sampled where all would take too long
 
 
+Gradients = list[Tensor | None]
+
+
+@dataclass
+class Kink:
+    """An entry of the Jacobian where the derivative does not exist: the element, the claim and the slopes."""
+
+    index: tuple[int, ...]
+    got: float
+    left: float
+    right: float
+
+
 @dataclass
 class Kinks:
-    """Entries of one Jacobian where the derivative does not exist."""
+    """The kinks of one output by one input."""
 
     leaf: Leaf
     output: str
-    indexes: list[tuple[int, ...]]  # of the input's elements
-    got: list[float]
-    left: list[float]
-    right: list[float]
+    entries: list[Kink]
 
 
 @dataclass
@@ -46,6 +57,7 @@ class Point:
     fresh: bool = False  # backward can be run only once after each forward
     raw: bool = False  # autograd refuses what backward returns: ask the Function itself
     excluded: set[int] = field(default_factory=set)  # leaves about which enough has been said
+    kinked: bool = False  # a derivative does not exist, among the entries that were looked at one by one
     symmetric: set[int] = field(default_factory=set)  # leaves that may only be changed symmetrically
 
     def __post_init__(self) -> None:
@@ -66,10 +78,10 @@ class Point:
 
     def upstream(self, vector: Tensor) -> list[Tensor]:
         """One upstream gradient for each tracked output, from one vector; own memory."""
-        parts = vector.split(self.sizes)
+        parts = (vector,) if len(self.sizes) == 1 else vector.split(self.sizes)
         return [
-            p.reshape(o.shape).to(o.dtype, copy=True, memory_format=torch.contiguous_format)
-            for p, o in zip(parts, self.trace.outputs, strict=True)
+            p.reshape(shape).clone() if o.dtype == torch.float64 else p.reshape(shape).to(o.dtype)
+            for p, shape, o in zip(parts, self.shapes, self.trace.outputs, strict=True)
         ]
 
     def random_upstream(self, seed: int) -> Tensor:
@@ -87,7 +99,7 @@ class Point:
         return trace.gradients(self.upstream(vector))
 
     def _raw_backward(self, vector: Tensor) -> list[Tensor | None]:
-        from manualgrad.checking.behaviour import raw_backward
+        from manualgrad.checking.refusals import raw_backward
 
         result = raw_backward(self.target, self.trace, self.upstream(vector)) or ()
         gradients: list[Tensor | None] = []
@@ -99,11 +111,30 @@ class Point:
 
     def flatten(self, gradients: Sequence[Tensor | None]) -> Array:
         """The gradients of all leaves in one vector, zeros for None."""
-        parts = [
-            np.zeros(leaf.value.numel()) if g is None else _numpy(g)
-            for g, leaf in zip(gradients, self.target.leaves, strict=True)
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        parts = [np.zeros(v.numel()) if g is None else flat(g) for g, v in zip(gradients, self.values, strict=True)]
+        return np.concatenate(parts)
+
+    @property
+    def grain(self) -> float:
+        """The size below which a gradient is rounding: of terms as large as output over input, which may cancel."""
+        largest = [float(v.abs().nan_to_num(0.0, 0.0, 0.0).max()) for v in self.values if v.numel()]
+        top = max(
+            (float(o.detach().abs().nan_to_num(0.0, 0.0, 0.0).max()) for o in self.trace.outputs if o.numel()),
+            default=0.0,
+        )
+        return 1e-13 * top / (min((x for x in largest if x), default=1.0))
+
+    def close(self, a: Array, b: Array, size: float | None = None, loose: float = 1.0, floor: float = 0.0) -> bool:
+        """Equal up to rounding, by the size of `b` or by `size`, and up to `floor`; NaN equals NaN."""
+        if a.shape != b.shape:
+            return False
+        finite = np.isfinite(b)
+        if not np.array_equal(np.isfinite(a), finite):
+            return False
+        a, b = a[finite], b[finite]
+        if size is None:
+            size = float(np.abs(b).max(initial=0.0))
+        return bool((np.abs(a - b) <= loose * self.slack * size + floor).all())
 
     # ------------------------------------------------------------------------------------------ claimed, measured
 
@@ -137,13 +168,12 @@ class Point:
     @property
     def slack(self) -> float:
         """The relative error that a right backward may have: rounding, and the narrowest dtype on the way."""
-        noise = self.differences.relative_noise
-        return 1e-9 if noise <= COARSE else 100 * noise
+        return 100 * self.differences.relative_noise if self.differences.coarse else 1e-9
 
     def spans(self) -> list[slice]:
         """Where each leaf lies in a flat vector of all inputs."""
-        edges = np.cumsum([0] + [leaf.value.numel() for leaf in self.target.leaves])
-        return [slice(int(a), int(b)) for a, b in zip(edges, edges[1:], strict=False)]
+        edges = np.cumsum([0] + [v.numel() for v in self.values])
+        return [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]
 
     # -------------------------------------------------------------------------------------------------- comparing
 
@@ -163,7 +193,7 @@ class Point:
             gap = np.abs(got - true)
             limit = 10 * bar + self.slack * size
             sure = bar <= 1e-6 * size + 1e-10 * max(1.0, float(np.abs(d.y0).max(initial=0)))
-            if d.relative_noise > COARSE:
+            if d.coarse:
                 sure = bar <= 0.2 * size.max(initial=0.0) + 1e-10
             agreed = bool(((gap <= limit) & sure).all())
             units = float(np.nan_to_num(gap / np.maximum(limit / 10, 1e-300), nan=np.inf).max(initial=0.0))
@@ -199,7 +229,9 @@ class Point:
     def _say(self, tried: list[str], results: list[tuple[bool, float, float]]) -> None:
         d = self.differences
         v = self.claims[0]
-        how = "every row of the Jacobian" if len(v) == self.rows <= UNIT_ROWS else f"{len(v)} random rows of the Jacobian"
+        how = (
+            "every row of the Jacobian" if len(v) == self.rows <= UNIT_ROWS else f"{len(v)} random rows of the Jacobian"
+        )
         worst = max(units for _, units, _ in results)
         tried.append(
             f"{how} ({self.rows} x {d.base.numel()}) along {len(results)} random directions: error bars up to "
@@ -208,33 +240,43 @@ class Point:
 
     def _entry_by_entry(self, suspects: list[int], tried: list[str]) -> tuple[list[Case], list[Kinks]]:
         d = self.differences
-        spans = self.spans()
         start = time.perf_counter()
         d.values(d.base)
         seconds = time.perf_counter() - start + 2e-5
         most = max(64, int(_SECONDS / (6 * seconds * len(suspects))))
-        columns = {k: self._choose_columns(k, spans[k], most) for k in suspects}
+        columns = {k: self._choose_columns(k, most) for k in suspects}
         width = sum(len(c) for c in columns.values())
-        all_rows = np.arange(self.rows)
-        rows = all_rows
+        rows = np.arange(self.rows)
         if self.rows > UNIT_ROWS and (self.rows > 600 or self.rows * width > _ENTRIES):
             rows = self._choose_rows(columns)
-        v, claimed = self.claims
-        if not (len(v) == self.rows <= UNIT_ROWS):
-            v = np.zeros((len(rows), self.rows))
-            v[np.arange(len(rows)), rows] = 1.0
-            claimed = self.claim(v)
-        pick = None if len(rows) == self.rows else v
-        measured = {k: d.columns(columns[k], pick) for k in suspects}
+        claimed = self._claimed_rows(rows)
+        blocks: dict[tuple[int, int], Block] = {}
+        kinks: list[Kinks] = []
+        for k in suspects:
+            for o, (block, kink) in enumerate(self._blocks(k, columns[k], rows, claimed)):
+                blocks[k, o] = block
+                kinks += kink
         tried.append(
             f"{len(rows)} x {width} entries one by one"
             + (" by the complex step" if d.complex_step_works() else " by differences")
             + f", {time.perf_counter() - start:.2f} s"
         )
-        return self._cases(suspects, columns, rows, claimed, measured)
+        self.kinked = bool(kinks) or not all(block.usable.all() for block in blocks.values())
+        wrong = [(k, o) for (k, o), block in blocks.items() if block.wrong.any()]
+        return [self._case(k, o, blocks) for k, o in wrong if not self._right_for_symmetric(k, blocks[k, o])], kinks
 
-    def _choose_columns(self, k: int, span: slice, most: int) -> list[int]:
+    def _claimed_rows(self, rows: Index) -> Array:
+        """These rows of the claimed Jacobian."""
+        v, claimed = self.claims
+        if len(v) == self.rows <= UNIT_ROWS:
+            return claimed
+        unit = np.zeros((len(rows), self.rows))
+        unit[np.arange(len(rows)), rows] = 1.0
+        return self.claim(unit)
+
+    def _choose_columns(self, k: int, most: int) -> list[int]:
         """All elements of a leaf or, where that would take too long, those that are wrong and some others."""
+        span = self.spans()[k]
         everything = range(span.start, span.stop)
         size = len(everything)
         if size <= most and size * self.rows <= _ENTRIES:
@@ -271,7 +313,7 @@ class Point:
             elements = half if differs(half) else elements[len(elements) // 2 :]
         return elements[0]
 
-    def _choose_rows(self, columns: dict[int, list[int]]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def _choose_rows(self, columns: dict[int, list[int]]) -> Index:
         """Rows in which the chosen columns have their largest entries, and some others."""
         rng = np.random.default_rng(0)
         rows = set(rng.choice(self.rows, min(16, self.rows), replace=False).tolist())
@@ -286,83 +328,53 @@ class Point:
 
     # ------------------------------------------------------------------------------------------------------- cases
 
-    def _cases(
-        self,
-        suspects: list[int],
-        columns: dict[int, list[int]],
-        rows: np.ndarray[tuple[int], np.dtype[np.int64]],
-        claimed: Array,
-        measured: dict[int, Slope],
-    ) -> tuple[list[Case], list[Kinks]]:
-        blocks: dict[tuple[int, int], Block] = {}
-        kinks: list[Kinks] = []
+    def _blocks(self, k: int, columns: list[int], rows: Index, claimed: Array) -> Iterator[tuple[Block, list[Kinks]]]:
+        """Leaf `k` against each output in turn: these columns and rows, as claimed and as measured now."""
+        pick = None
+        if len(rows) < self.rows:
+            pick = np.zeros((len(rows), self.rows))
+            pick[np.arange(len(rows)), rows] = 1.0
+        measured = self.differences.columns(columns, pick)
+        place = np.array(columns, dtype=np.int64)
         start = 0
-        tensors = self.tensors()
-        for o, (shape, size) in enumerate(zip(self.shapes, self.sizes, strict=True)):
+        for o, size in enumerate(self.sizes):
             inside = (rows >= start) & (rows < start + size)
-            here = dict(tensors, output=_numpy(self.trace.outputs[o]).reshape(shape))
-            for k in suspects:
-                leaf = self.target.leaves[k]
-                s = measured[k]
-                got = claimed[np.ix_(inside, columns[k])]
-                block, kink = self._block(leaf, shape, rows[inside] - start, columns[k], got, s, inside, here, k)
-                blocks[k, o] = block
-                if kink.any():
-                    kinks.append(self._kinks(leaf, o, block, kink, s, inside))
+            got = claimed[inside][:, place]
+            yield self._block(k, o, rows[inside] - start, place - self.spans()[k].start, got, measured.rows(inside))
             start += size
-        cases = []
-        for (k, o), block in blocks.items():
-            if block.wrong.any() and not self._right_for_symmetric(k, block):
-                cases.append(self._case(k, o, block, blocks))
-        return cases, kinks
 
-    def _block(
-        self,
-        leaf: Leaf,
-        out_shape: tuple[int, ...],
-        rows: Array,
-        columns: list[int],
-        got: Array,
-        s: Slope,
-        inside: Array,
-        tensors: dict[str, Array],
-        k: int,
-    ) -> tuple[Block, Array]:
-        true, error, kink = s.value[inside], s.error[inside], s.kink[inside]
+    def _block(self, k: int, o: int, rows: Index, cols: Index, got: Array, s: Slope) -> tuple[Block, list[Kinks]]:
+        leaf = self.target.leaves[k]
         with np.errstate(all="ignore"):
-            top = np.abs(true[np.isfinite(error)]).max(initial=0.0)
-            limit = 10 * error + self.slack * np.abs(true) + 1e-11 * top
-            known = np.isfinite(error) & (error <= 0.05 * np.maximum(np.abs(true), np.nan_to_num(np.abs(got))) + 1e-9)
-            if self.slack > 1e-9:
-                limit += self.slack * top
-                known = np.isfinite(error)
-            # Beside an infinite slope, 0 / 0 is NaN for every output that the upstream gradient leaves out, in torch too.
-            known &= ~(np.isnan(got) & (~known & ~kink).any(0))
-        spans = self.spans()
+            top = np.abs(s.value[np.isfinite(s.error)]).max(initial=0.0)
+            limit = 10 * s.error + self.slack * np.abs(s.value) + 1e-11 * top
+            known = np.isfinite(s.error) & (
+                s.error <= 0.05 * np.maximum(np.abs(s.value), np.nan_to_num(np.abs(got))) + 1e-9
+            )
+        if self.differences.coarse:
+            limit += self.slack * top
+            known = np.isfinite(s.error)
+        # Beside an infinite slope, 0 / 0 is NaN for every output that the upstream gradient leaves out, in torch too.
+        known &= ~(np.isnan(got) & (~known & ~s.kink).any(0))
+        tensors = dict(self.tensors(), output=flat(self.trace.outputs[o]).reshape(self.shapes[o]))
         block = Block(
-            tuple(leaf.value.shape),
-            out_shape,
-            rows,
-            np.array(columns) - spans[k].start,
-            got,
-            true,
-            limit,
-            known & ~kink,
-            tensors,
-            leaf.is_complex,
+            in_shape=tuple(leaf.value.shape),
+            out_shape=self.shapes[o],
+            rows=rows,
+            cols=cols,
+            got=got,
+            true=s.value,
+            limit=limit,
+            usable=known & ~s.kink,
+            tensors=tensors,
+            is_complex=leaf.is_complex,
         )
-        return block, kink
-
-    def _kinks(self, leaf: Leaf, o: int, block: Block, kink: Array, s: Slope, inside: Array) -> Kinks:
-        r, c = np.nonzero(kink)
-        return Kinks(
-            leaf,
-            self.output_name(o),
-            [tuple(int(i[j]) for i in block.in_index) for j in c],
-            [float(x) for x in block.got[r, c]],
-            [float(x) for x in s.left[inside][r, c]],
-            [float(x) for x in s.right[inside][r, c]],
-        )
+        r, c = np.nonzero(s.kink)
+        if not len(r):
+            return block, []
+        places = [tuple(int(i[j]) for i in block.in_index) for j in c]
+        found = zip(places, got[r, c].tolist(), s.left[r, c].tolist(), s.right[r, c].tolist(), strict=True)
+        return block, [Kinks(leaf, self.output_name(o), [Kink(*k) for k in found])]
 
     def output_name(self, o: int) -> str:
         """`output`, or `output 1` where there are several."""
@@ -370,28 +382,27 @@ class Point:
 
     def tensors(self) -> dict[str, Array]:
         """The floating-point quantities at this point, by name."""
-        found = {leaf.name: _numpy(v).reshape(v.shape) for leaf, v in zip(self.target.leaves, self.values, strict=True)}
-        found.update({name: _numpy(t).reshape(t.shape) for name, t in self.target.constants.items() if not t.is_complex()})
+        found = {leaf.name: flat(v).reshape(v.shape) for leaf, v in zip(self.target.leaves, self.values, strict=True)}
+        found.update(
+            {name: flat(t).reshape(t.shape) for name, t in self.target.constants.items() if not t.is_complex()}
+        )
         return found
 
-    def _case(self, k: int, o: int, block: Block, blocks: dict[tuple[int, int], Block]) -> Case:
-        target = self.target
-        nearby: list[Block] = []
+    def _case(self, k: int, o: int, blocks: dict[tuple[int, int], Block]) -> Case:
+        target, block = self.target, blocks[k, o]
         clear = block.significant(block.true) | block.significant(block.got)
-        if int(clear.sum()) < 6 and block.full and len(block.cols) <= 16 and self.rows <= 64:
-            nearby = self._nearby(k, o)
-        scalars = dict(target.scalars)
-        scalars.update({name: float(t) for name, t in target.constants.items() if t.numel() == 1 and not t.is_complex()})
-        scalars.update({leaf.name: float(leaf.value) for leaf in target.leaves if leaf.value.numel() == 1})
+        few = int(clear.sum()) < 6 and block.full and len(block.cols) <= 16 and self.rows <= 64
+        single = {leaf.name: leaf.value for leaf in target.leaves if leaf.value.numel() == 1}
+        single.update({name: t for name, t in target.constants.items() if t.numel() == 1 and not t.is_complex()})
         return Case(
             target.leaves[k].name,
             self.output_name(o),
             block,
-            nearby,
+            nearby=self._nearby(k, o) if few else [],
             others={target.leaves[i].name: b for (i, p), b in blocks.items() if p == o and i != k},
             siblings={self.output_name(p): b for (i, p), b in blocks.items() if i == k and p != o},
             integers={name: t.numpy() for name, t in target.integers.items()},
-            scalars=scalars,
+            scalars=target.scalars | {name: float(t) for name, t in single.items()},
             depends=lambda: self._depends(k, o),
             constants=tuple(target.constants),
         )
@@ -399,29 +410,18 @@ class Point:
     def _nearby(self, k: int, o: int) -> list[Block]:
         """The same block at other points, where there are too few entries to tell a factor from a constant."""
         found = []
+        span = self.spans()[k]
         for seed in range(4):
             moved = list(self.values)
             moved[k] = moved[k] * (1 + 0.1 * decimals(moved[k].numel(), 31 + seed).reshape(moved[k].shape))
             try:
                 point = Point(self.target, moved, self.truth, self.fresh, self.raw, self.excluded)
-                if point.shapes != self.shapes or not all(bool(t.isfinite().all()) for t in point.trace.outputs):
-                    continue
-                span = self.spans()[k]
-                columns = list(range(span.start, span.stop))
-                measured = point.differences.columns(columns)
-                if point.rows > UNIT_ROWS:
-                    point._claims = np.eye(point.rows), point.claim(np.eye(point.rows))
-                rows = np.arange(point.rows)
-                start = sum(self.sizes[:o])
-                inside = (rows >= start) & (rows < start + self.sizes[o])
-                here = dict(point.tensors(), output=_numpy(point.trace.outputs[o]).reshape(self.shapes[o]))
-                got = point.claims[1][np.ix_(inside, columns)]
-                block, _ = point._block(
-                    self.target.leaves[k], self.shapes[o], rows[inside] - start, columns, got, measured, inside, here, k
-                )
+                if point.shapes == self.shapes and all(bool(t.isfinite().all()) for t in point.trace.outputs):
+                    rows = np.arange(point.rows)
+                    blocks = point._blocks(k, list(range(span.start, span.stop)), rows, point._claimed_rows(rows))
+                    found.append(next(itertools.islice(blocks, o, None))[0])
             except (RuntimeError, ValueError, ArithmeticError):
                 continue  # out of the function's domain
-            found.append(block)
         return found
 
     def _depends(self, k: int, o: int) -> bool:
@@ -458,6 +458,16 @@ class Point:
             self.symmetric.add(k)
         return right
 
+    def beside_kinks(self) -> Point:
+        """This point or, where a derivative does not exist here, one close by where it does."""
+        if not self.kinked:
+            return self
+        moved = [v + 0.01 * decimals(v.numel(), 41 + k).reshape(v.shape) for k, v in enumerate(self.values)]
+        point = Point(self.target, moved, self.truth, self.fresh, symmetric=self.symmetric)
+        vector = point.random_upstream(1)
+        point.sample = vector, point.backward(vector)
+        return point
+
     def direction(self, k: int, seed: int) -> Tensor:
         """A random change of leaf `k`."""
         u = decimals(self.values[k].numel(), seed + k).reshape(self.values[k].shape)
@@ -471,5 +481,8 @@ def expandable(shape: Sequence[int], desired: Sequence[int]) -> bool:
     return all(a in (1, b) for a, b in zip(reversed(shape), reversed(desired), strict=False))
 
 
-def _numpy(t: Tensor) -> Array:
-    return t.detach().to(torch.float64, copy=True).reshape(-1).numpy()
+def flat(t: Tensor) -> Array:
+    """The elements as float64, in one dimension; not a copy where that can be avoided."""
+    t = t.detach()
+    result: Array = (t if t.dtype == torch.float64 else t.to(torch.float64)).reshape(-1).numpy()
+    return result

@@ -89,6 +89,33 @@ class Finding:
         return f"{self.severity} [{self.code}] {self.message}" + (f" {self.advice}" if self.advice else "")
 
 
+def error(
+    code: str, message: str, advice: str = "", input: str | None = None, index: tuple[int, ...] | None = None
+) -> Finding:
+    """A finding that says that the gradient is wrong."""
+    return Finding(code, "error", input, index, message, advice)
+
+
+def warning(
+    code: str, message: str, advice: str = "", input: str | None = None, index: tuple[int, ...] | None = None
+) -> Finding:
+    """A finding that says that the gradient is right here and wrong elsewhere."""
+    return Finding(code, "warning", input, index, message, advice)
+
+
+def note(
+    code: str, message: str, advice: str = "", input: str | None = None, index: tuple[int, ...] | None = None
+) -> Finding:
+    """A finding that says what is good to know."""
+    return Finding(code, "note", input, index, message, advice)
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, short enough to stand in a sentence."""
+    text = str(error).strip().split("\n")[0]
+    return f"{type(error).__name__}: {text[:160].rstrip('.')}" if text else type(error).__name__
+
+
 @dataclass
 class Report:
     """The result of `check`: `passed`, the `findings` with the most likely cause first, and what was `tried`."""

@@ -1,4 +1,4 @@
-"""What was handed to `check`, seen as one thing: a function of a list of float64 tensors that returns a list of tensors.
+"""What was handed to `check`, seen as one thing: a function of a list of float64 tensors that returns such a list.
 
 A `torch.autograd.Function` of either style, a callable and a module all become a `Target`. It knows the names of the
 arguments, converts between dtypes, seeds what draws random numbers, and runs forward with or without a graph.
@@ -98,24 +98,28 @@ class Target:
         self._cast: dict[torch.dtype, list[Tensor]] = {}
         self._args = self._take_arguments(inputs)
         self._flat = not any(isinstance(a, (list, tuple, dict)) for a in self._args)
-        self.outputs = 0  # how many tensors forward returns,
-        self.positions: list[int] = []  # which of them are floating-point,
-        self.tracked: list[int] = []  # and which of those carry a gradient; `check` finds out
+        # What the first run finds out: how many things forward returns, where the floating-point tensors stand among
+        # them, how many of these there are with nested ones, and which of these carry a gradient.
+        self.outputs = 0
+        self.positions: list[int] = []
+        self.floating = 0
+        self.tracked: list[int] = []
         self._parameters: list[str] = []
         if self.module is not None:
             self._take_parameters(self.module)
         if not self.leaves:
-            raise CheckError(
-                f"{self.title}: nothing to differentiate by: none of the {len(inputs)} inputs is a floating-point tensor"
-            )
+            what = f"none of the {len(inputs)} inputs is a floating-point tensor"
+            raise CheckError(f"{self.title}: nothing to differentiate by: {what}")
 
     # ------------------------------------------------------------------------------------------- taking arguments
 
     def _take_arguments(self, inputs: Sequence[Any]) -> list[Any]:
-        tensors = [t for t in _tensors(inputs) if t.is_floating_point() or t.is_complex()]
+        tensors = [t for t in tensors_in(inputs) if t.is_floating_point() or t.is_complex()]
         for t in tensors:
             if t.layout != torch.strided or t.device.type == "meta":
-                raise CheckError(f"{self.title}: can only check dense tensors that hold values, got {t.layout} {t.device}")
+                raise CheckError(
+                    f"{self.title}: can only check dense tensors that hold values, got {t.layout} {t.device}"
+                )
         # gradcheck's convention: where some inputs ask for a gradient, the others are constants
         chosen = {id(t) for t in tensors if t.requires_grad} or {id(t) for t in tensors}
         if self.module is None:
@@ -175,12 +179,14 @@ class Target:
         if self.random:
             torch.manual_seed(SEED)
         result = self.raw(values)
-        return [_real(t) for t in _tensors((result,)) if t.is_floating_point() or t.is_complex()]
+        return [_real(t) for t in tensors_in(result) if t.is_floating_point() or t.is_complex()]
 
     def raw(self, values: Sequence[Tensor]) -> Any:
         """What the function returns for these values of the leaves."""
         dtype = values[0].dtype.to_real() if values[0].is_complex() else values[0].dtype
-        values = [torch.view_as_complex(v) if leaf.is_complex else v for v, leaf in zip(values, self.leaves, strict=True)]
+        values = [
+            torch.view_as_complex(v) if leaf.is_complex else v for v, leaf in zip(values, self.leaves, strict=True)
+        ]
         if self.native:
             values = [v.to(leaf.dtype) for v, leaf in zip(values, self.leaves, strict=True)]
         constants = self._in_dtype(dtype)
@@ -218,7 +224,8 @@ class Target:
         with `values` and have their strides."""
         requires = [True] * len(values) if requires is None else requires
         leaves = [
-            (v.detach().clone() if copy else v.detach()).requires_grad_(r) for v, r in zip(values, requires, strict=True)
+            (v.detach().clone() if copy else v.detach()).requires_grad_(r)
+            for v, r in zip(values, requires, strict=True)
         ]
         outputs = self.run(leaves)
         return Trace(leaves, [outputs[k] for k in self.tracked])
@@ -268,15 +275,15 @@ def _real(t: Tensor) -> Tensor:
     return torch.view_as_real(t.resolve_conj()) if t.is_complex() else t
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def tensors_in(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, dict):
         for v in value.values():
-            yield from _tensors(v)
+            yield from tensors_in(v)
     elif isinstance(value, (list, tuple)):
         for v in value:
-            yield from _tensors(v)
+            yield from tensors_in(v)
 
 
 def _title(fn: Any) -> str:
@@ -295,10 +302,14 @@ def _names(fn: Any, inputs: Sequence[Any], names: Sequence[str] | None) -> list[
             raise CheckError(f"{len(names)} names for {len(inputs)} inputs")
         return list(names)
     found: list[str] = []
+    builtin = fn
+    while isinstance(builtin, functools.partial):
+        builtin = builtin.func
     try:
-        if inspect.isclass(fn):
+        if inspect.isclass(fn) and issubclass(fn, torch.autograd.Function):
             parameters = forward_parameters(fn)
         else:
+            inspect.signature(builtin)
             parameters = list(inspect.signature(fn.forward if isinstance(fn, nn.Module) else fn).parameters.values())
         for p in parameters:
             if p.kind is p.VAR_POSITIONAL:
@@ -306,7 +317,7 @@ def _names(fn: Any, inputs: Sequence[Any], names: Sequence[str] | None) -> list[
             elif p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
                 found.append(p.name)
     except (TypeError, ValueError):  # a builtin: torch's say it in the first line of their docstring
-        match = re.match(r"\s*\w+\(([^)]*)\)", getattr(fn, "__doc__", None) or "")
+        match = re.match(r"\s*\w+\(([^)]*)\)", getattr(builtin, "__doc__", None) or "")
         if match:
             found = [p.split("=")[0].strip(" *") for p in match[1].split(",") if p.strip(" *")]
     found = found[: len(inputs)]

@@ -1,5 +1,6 @@
 """Activations and other elementwise functions."""
 # mypy: ignore-errors
+# ruff: noqa: RUF059  (a mistake often leaves a variable unused)
 
 import math
 

@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tests.checking.corpus import between, coins, normal, right, wrong
 
-# ------------------------------------------------------------------------------------------------------- overwriting
+# ----------------------------------------------------------------------------------- overwriting
 
 
 @wrong("mutates-upstream", normal(3, 4))
@@ -113,7 +113,7 @@ class ExpInPlaceDeclared(Function):
         return dy * y
 
 
-# --------------------------------------------------------------------------------------------------------------- state
+# ------------------------------------------------------------------------------------------- state
 
 
 @wrong("stale-state", normal(4))
@@ -212,7 +212,7 @@ class NoisyBackward(Function):
         return 2 * dy + 1e-3 * (next(_noise) % 11) * dy
 
 
-# -------------------------------------------------------------------------------------------------- memory and strides
+# ------------------------------------------------------------------------------ memory and strides
 
 
 @wrong("noncontiguous", normal(3, 4))
@@ -273,7 +273,7 @@ class FlattenUpstream(Function):
         return (dy.view(-1) * y.reshape(-1)).view(y.shape)
 
 
-# -------------------------------------------------------------------------------------- missing upstream, unused gradients
+# ------------------------------------------------------------------ missing upstream, unused gradients
 
 
 @wrong("undefined-grad", normal(4), normal(4))
@@ -394,7 +394,7 @@ class ScaleUnboundLocal(Function):
         return dy * s, ds
 
 
-# -------------------------------------------------------------------------------------------------------- saved on ctx
+# ------------------------------------------------------------------------------------ saved on ctx
 
 
 @wrong("saved-on-ctx", normal(3, 4))
@@ -421,7 +421,7 @@ class InputsOnCtx(Function):
         return dy * ctx.things["b"], dy * ctx.things["a"]
 
 
-# --------------------------------------------------------------------------------------------------- second derivatives
+# ------------------------------------------------------------------------------- second derivatives
 
 
 @wrong("double-backward", normal(4))
@@ -542,7 +542,7 @@ class OnceOnly(Function):
         return dy * c
 
 
-# ----------------------------------------------------------------------------------------------- forward mode and vmap
+# --------------------------------------------------------------------------- forward mode and vmap
 
 
 @wrong("forward-ad", normal(4))
@@ -684,7 +684,7 @@ class VmapByHandBackward(Function):
         return ddx.cumsum(0)
 
 
-# ------------------------------------------------------------------------------------------ dtypes, autocast, compile
+# ---------------------------------------------------------------------- dtypes, autocast, compile
 
 
 @wrong("dtype precision", normal(3, 4))

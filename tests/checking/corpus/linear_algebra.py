@@ -1,5 +1,6 @@
 """Products of matrices, solves, determinants, distances."""
 # mypy: ignore-errors
+# ruff: noqa: RUF059  (a mistake often leaves a variable unused)
 
 import torch
 from torch.autograd import Function

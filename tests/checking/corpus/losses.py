@@ -1,5 +1,6 @@
 """Losses: scalar outputs, reductions, targets, class numbers."""
 # mypy: ignore-errors
+# ruff: noqa: RUF059  (a mistake often leaves a variable unused)
 
 import torch
 import torch.nn.functional as F

@@ -1,5 +1,6 @@
 """Softmax, norms, batch and layer normalisation: Jacobians that couple elements."""
 # mypy: ignore-errors
+# ruff: noqa: RUF059  (a mistake often leaves a variable unused)
 
 import torch
 import torch.nn.functional as F
