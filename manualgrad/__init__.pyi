@@ -1,5 +1,6 @@
 from . import functional as functional
 from . import nn as nn
+from .checking import check as check
 from .conversion import convert as convert
 from .conversion import revert as revert
 from .explaining import assert_parity as assert_parity

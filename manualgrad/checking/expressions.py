@@ -35,7 +35,9 @@ _PURE = {
     "e": math.e,
     "180 / pi": 180 / math.pi,
     "3/2": 1.5,
+    "2/3": 2 / 3,
     "4/3": 4 / 3,
+    "3/4": 3 / 4,
     "1.702": 1.702,
 }
 
@@ -94,6 +96,7 @@ def name_constant(c: float, sizes: Mapping[str, int], scalars: Mapping[str, floa
     for text, value in _PURE.items():
         if fits(value):
             return sign + text
+    for text, value in _PURE.items():
         if fits(1 / value):
             return f"{sign}1/{text}" if text.isalnum() else f"{sign}1/({text})"
     for small in range(3, 17):
