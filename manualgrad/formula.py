@@ -185,7 +185,12 @@ def _overwriting(formula: type[Formula]) -> type[Formula]:
     def jvp(ctx: Any, x_t: Tensor, *rest: Any) -> Tensor:
         return x_t.copy_(formula.jvp(ctx, x_t, *rest))  # the tangent of a tensor changed in place is changed in place
 
-    rules: dict[str, Callable[..., Any]] = {"forward": forward, "setup_context": setup_context, "backward": formula.backward, "jvp": jvp}
+    rules: dict[str, Callable[..., Any]] = {
+        "forward": forward,
+        "setup_context": setup_context,
+        "backward": formula.backward,
+        "jvp": jvp,
+    }
     members: dict[str, Any] = {name: staticmethod(rule) for name, rule in rules.items()}
     return type(formula.__name__, (Formula,), {"__doc__": formula.__doc__, "opmath": False, **members})
 

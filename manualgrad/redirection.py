@@ -12,11 +12,11 @@ from manualgrad.formula import Formula, FormulaError
 from manualgrad.functional import TWINS, torch_names
 
 
-class by_hand(TorchFunctionMode):  # noqa: N801  used like torch.no_grad
+class by_hand(TorchFunctionMode):
     """Inside the block, every differentiable function of torch is computed by our formula, through torch's autograd.
 
-    Functions are looked up in `manualgrad.functional.TWINS`. Raises FormulaError, naming the function, where torch would
-    have differentiated something by itself. (A `Tape` does the same without torch's autograd.)
+    Functions are looked up in `manualgrad.functional.TWINS`. Raises FormulaError, naming the function, where torch
+    would have differentiated something by itself. (A `Tape` does the same without torch's autograd.)
 
     >>> import torch
     >>> x = torch.tensor([2.0], requires_grad=True)
