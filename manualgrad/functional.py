@@ -30,6 +30,7 @@ from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool2d as adaptiv
 from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices
 from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool3d as adaptive_max_pool3d
 from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
+from manualgrad.formulas.affine_grid import affine_grid as affine_grid
 from manualgrad.formulas.arithmetic import add as add
 from manualgrad.formulas.arithmetic import div as div
 from manualgrad.formulas.arithmetic import mul as mul
@@ -85,13 +86,16 @@ from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d as fra
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
 )
+from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices
 from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
 )
+from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices
 from manualgrad.formulas.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
 from manualgrad.formulas.gelu import gelu as gelu
 from manualgrad.formulas.glu import glu as glu
+from manualgrad.formulas.grid_sample import grid_sample as grid_sample
 from manualgrad.formulas.group_norm import group_norm as group_norm
 from manualgrad.formulas.half_mse_loss import half_mse_loss as half_mse_loss
 from manualgrad.formulas.hardshrink import hardshrink as hardshrink
@@ -443,6 +447,8 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (upsample, _F.upsample),
     (upsample_nearest, _F.upsample_nearest),
     (upsample_bilinear, _F.upsample_bilinear),
+    (grid_sample, _F.grid_sample),
+    (affine_grid, _F.affine_grid),
     # attention
     (scaled_dot_product_attention, _F.scaled_dot_product_attention),
     (multi_head_attention_forward, _F.multi_head_attention_forward),

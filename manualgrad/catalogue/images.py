@@ -1,14 +1,66 @@
 """Rows of what is done to images: taken apart, shuffled, resampled."""
 
+import itertools
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from manualgrad import functional as F
 from manualgrad import nn
-from manualgrad.catalogue.row import Row, drop, normal, sample
+from manualgrad.catalogue.row import Row, drop, normal, sample, uniform
+from manualgrad.formulas.affine_grid import AffineGridFunction
 from manualgrad.formulas.fold import FoldFunction
+from manualgrad.formulas.grid_sample import GridSampleFunction
 from manualgrad.formulas.interpolate import InterpolateFunction
 from manualgrad.formulas.shuffles import ChannelShuffleFunction, PixelShuffleFunction, PixelUnshuffleFunction
 from manualgrad.formulas.unfold import UnfoldFunction
+
+
+def _grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """Grid sampling by indexing: torch's own has neither second nor forward-mode derivatives."""
+    sizes = input.shape[2:]
+    axes = []
+    for n, g in zip(sizes, reversed(grid.unbind(-1)), strict=True):
+        p = (g + 1) / 2 * (n - 1) if align_corners else ((g + 1) * n - 1) / 2
+        p = p if mode == "bicubic" else _inside(p, n, padding_mode, bool(align_corners))
+        if mode == "nearest":
+            taps = [(p.round(), torch.ones_like(p))]
+        elif mode == "bilinear":
+            taps = [(j, 1 - (p - j).abs()) for j in (p.floor(), p.floor() + 1)]
+        else:
+            taps = []
+            for j in (p.floor() + k for k in (-1, 0, 1, 2)):
+                u = (p - j).abs()
+                w = torch.where(u < 1, 1.25 * u**3 - 2.25 * u**2 + 1, -0.75 * (u**3 - 5 * u**2 + 8 * u - 4))
+                taps.append((_inside(j, n, padding_mode, bool(align_corners)), w))
+        axes.append([(j, w * ((j >= 0) & (j < n)), n) for j, w in taps])
+    y: Any = 0
+    of_sample = torch.arange(input.shape[0]).reshape(-1, *[1] * len(sizes))
+    for taps_of_each in itertools.product(*axes):
+        weight: Any = 1
+        for _, w, _ in taps_of_each:
+            weight = weight * w
+        places = (of_sample, *[j.clamp(0, n - 1).long() for j, _, n in taps_of_each])
+        y = y + weight.unsqueeze(-1) * input.movedim(1, -1)[places]
+    return y.movedim(-1, 1)
+
+
+def _inside(p: Tensor, n: int, padding_mode: str, corners: bool) -> Tensor:
+    """p moved into the image as `padding_mode` says."""
+    if padding_mode == "zeros":
+        return p
+    if padding_mode == "reflection":
+        low, span = (0, n - 1) if corners else (-0.5, n)
+        p = low + span - ((p - low) % (2 * span) - span).abs()
+    return p.clamp(0, n - 1)
+
 
 ROWS: tuple[Row, ...] = (
     Row(
@@ -125,5 +177,41 @@ ROWS: tuple[Row, ...] = (
         torch.nn.functional.upsample_bilinear,
         InterpolateFunction,
         samples=(sample(normal(1, 1, 3, 2), (4, 3)), sample(normal(1, 1, 3, 2), scale_factor=2)),
+    ),
+    Row(
+        F.grid_sample,
+        torch.nn.functional.grid_sample,
+        GridSampleFunction,
+        samples=(
+            sample(normal(1, 2, 3, 2), normal(1, 2, 2, 2), align_corners=False),
+            sample(normal(2, 1, 3, 4), normal(2, 1, 2, 2), "bicubic", "border", True),
+            sample(normal(1, 1, 2, 3, 2), normal(1, 1, 2, 1, 3), "bilinear", "reflection", False),
+            *(
+                sample(normal(2, 2, 5, 4), normal(2, 4, 6, 2), mode, padding_mode, align_corners)
+                for mode in ("bilinear", "nearest", "bicubic")
+                for padding_mode in ("zeros", "border", "reflection")
+                for align_corners in (True, False)
+            ),
+            *(
+                sample(normal(2, 2, 3, 4, 2), normal(2, 2, 4, 3, 3), mode, padding_mode, True)
+                for mode in ("bilinear", "nearest")
+                for padding_mode in ("zeros", "border", "reflection")
+            ),
+            sample(normal(0, 2, 3, 2), normal(0, 4, 3, 2), align_corners=False),
+        ),
+        reference=_grid_sample,
+        realistic=sample(normal(16, 32, 32, 32), uniform(16, 32, 32, 2, low=-1.0, high=1.0), align_corners=False),
+    ),
+    Row(
+        F.affine_grid,
+        torch.nn.functional.affine_grid,
+        AffineGridFunction,
+        samples=(
+            sample(normal(2, 2, 3), (2, 1, 3, 2), align_corners=False),
+            sample(normal(1, 3, 4), (1, 1, 2, 3, 2), align_corners=False),
+            sample(normal(2, 2, 3), (2, 5, 1, 4), True),
+            sample(normal(1, 3, 4), [1, 1, 2, 1, 2], align_corners=True),
+        ),
+        realistic=sample(normal(16, 2, 3), (16, 1, 64, 64), align_corners=False),
     ),
 )

@@ -1,0 +1,175 @@
+r"""Grid sampling: an image or a volume at points that are given for each pixel of the result.
+
+    forward    y[c, i]  = sum over j of w[i, j] x[c, j]
+    backward   dx[c, j] = sum over i of w[i, j] dy[c, i]
+               dg[i, k] = sum over j of dw[i, j] / dg[i, k] sum over c of x[c, j] dy[c, i]
+    tangent    y'[c, i] = sum over j of w[i, j] x'[c, j] + sum over k of dw[i, j] / dg[i, k] g'[i, k] x[c, j]
+
+Point g[i] has a coordinate for each dimension of x, the last one first, from -1 to 1. That is, in pixels of n,
+p = ((g + 1) n - 1) / 2 or, with align_corners, p = (g + 1) (n - 1) / 2; w[i, j] is a product over the dimensions:
+
+    bilinear   1 - |p - j| for the two j around p
+    nearest    1 for the j nearest to p, halves to the even one; its gradient is zero
+    bicubic    (a + 2) u^3 - (a + 3) u^2 + 1 for the two j around p, u = |p - j|, and a (u^3 - 5 u^2 + 8 u - 4) for the
+               two around these, a = -3/4
+
+Outside of x is zero; with padding mode 'border' p is moved to the nearest pixel, with 'reflection' it is mirrored at
+the edges, or for bicubic each j is. The gradient of a point that was moved to the border is zero.
+
+Shapes: x (N, C, *in) of two or three sizes, g (N, *out, 2 or 3), y (N, C, *out). Saves x and g.
+Source: Jaderberg et al. (2015), Spatial transformer networks, eqs. 5 to 7; Keys (1981), Cubic convolution interpolation
+for digital image processing, eq. 4.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from manualgrad.formula import Formula, call, save
+
+
+class GridSampleFunction(Formula):
+    @staticmethod
+    def forward(x: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corners: bool | None) -> Tensor:
+        return F.grid_sample(x, grid, mode, padding_mode, align_corners)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, grid, *ctx.settings = inputs
+        save(ctx, x, grid)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        x, grid = ctx.saved_tensors
+        needs_x, needs_grid = ctx.needs_input_grad[:2]
+        pixels, out = _flat(x), _flat(dy)
+        dx: Any = out.new_zeros(pixels.shape) if needs_x else None
+        slopes: list[Any] = [0] * grid.shape[-1]
+        for at, w, dw in _neighbours(x, grid, *ctx.settings):
+            at = at.unsqueeze(1).expand(out.shape)
+            if needs_x:
+                dx = dx.scatter_add_(2, at, out * w.unsqueeze(1))
+            if needs_grid:
+                s = (out * pixels.gather(2, at)).sum(1)
+                slopes = [slope + s * d for slope, d in zip(slopes, dw, strict=True)]
+        dgrid = torch.stack(slopes, -1).reshape(grid.shape) if needs_grid else None
+        return dx if dx is None else dx.reshape(x.shape), dgrid, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Tensor | None, grid_t: Tensor | None, *_: None) -> Tensor:
+        x, grid = ctx.saved_tensors
+        pixels = _flat(x)
+        y_t: Any = 0
+        for at, w, dw in _neighbours(x, grid, *ctx.settings):
+            at = at.unsqueeze(1).expand(-1, x.shape[1], -1)
+            if x_t is not None:
+                y_t = y_t + _flat(x_t).gather(2, at) * w.unsqueeze(1)
+            if grid_t is not None:
+                w_t = torch.stack([d * g for d, g in zip(dw, _points(grid_t), strict=True)]).sum(0)
+                y_t = y_t + pixels.gather(2, at) * w_t.unsqueeze(1)
+        return y_t.reshape(*x.shape[:2], *grid.shape[1:-1])
+
+
+Tap = tuple[Tensor, Tensor, Tensor]
+
+
+def _neighbours(
+    x: Tensor, grid: Tensor, mode: str, padding_mode: str, corners: bool | None
+) -> Iterator[tuple[Tensor, Tensor, list[Tensor]]]:
+    """For each neighbour of the points (N, points): its number among the pixels, its weight, and that one's slopes."""
+    sizes = x.shape[2:]
+    axes = [_taps(g, n, mode, padding_mode, bool(corners)) for g, n in zip(_points(grid), reversed(sizes), strict=True)]
+    for taps in itertools.product(*axes):
+        number: Any = 0
+        for (at, _, _), k in zip(taps, range(len(sizes)), strict=True):
+            number = number + at * math.prod(sizes[len(sizes) - k :])
+        weights: list[Any] = [w for _, w, _ in taps]
+        slopes: list[Any] = [math.prod([dw, *weights[:k], *weights[k + 1 :]]) for k, (_, _, dw) in enumerate(taps)]
+        yield number, math.prod(weights), slopes
+
+
+def _flat(x: Tensor) -> Tensor:
+    """(N, C, *) -> (N, C, points)."""
+    return x.reshape(*x.shape[:2], x.shape[2:].numel())
+
+
+def _points(grid: Tensor) -> tuple[Tensor, ...]:
+    """(N, *, dimensions) -> (N, points) for each dimension."""
+    return grid.reshape(grid.shape[0], grid.shape[1:-1].numel(), grid.shape[-1]).unbind(-1)
+
+
+def _taps(g: Tensor, n: int, mode: str, padding_mode: str, corners: bool) -> list[Tap]:
+    """Along one dimension, the pixels that count for each point: their numbers, their weights and slopes."""
+    scale = (n - 1) / 2 if corners else n / 2
+    p = (g + 1) * scale - (0.0 if corners else 0.5)
+    if mode == "bicubic":
+        first = p.floor()
+        t = p - first
+        taps = []
+        for k, u, sign in ((-1, t + 1, 1), (0, t, 1), (1, 1 - t, -1), (2, 2 - t, -1)):
+            w, slope = _cubic(u, k in (0, 1))
+            taps.append(_tap(_moved(first + k, n, padding_mode, corners)[0], n, w, slope * (sign * scale)))
+        return taps
+    p, turn = _moved(p, n, padding_mode, corners)
+    if mode == "nearest":
+        return [_tap(p.round(), n, torch.ones_like(p), torch.zeros_like(p))]
+    first = p.floor()
+    t, slope = p - first, turn * scale
+    return [_tap(first, n, 1 - t, -slope), _tap(first + 1, n, t, slope)]
+
+
+def _moved(p: Tensor, n: int, padding_mode: str, corners: bool) -> tuple[Tensor, Tensor]:
+    """Where padding takes p to, and the slope of that."""
+    turn = torch.ones_like(p)
+    if padding_mode == "zeros":
+        return p, turn
+    if padding_mode == "reflection":
+        low, span = (0.0, n - 1) if corners else (-0.5, n)
+        along = (p - low).remainder(2 * max(span, 1))
+        turn = torch.where(along < span, 1.0, -1.0).to(p.dtype)
+        p = low + torch.minimum(along, 2 * span - along)
+    return p.clamp(0, n - 1), turn * ((p > 0) & (p < n - 1))
+
+
+def _tap(at: Tensor, n: int, w: Tensor, slope: Tensor) -> Tap:
+    """Outside of the image the weight is zero, and the number any."""
+    inside = (at >= 0) & (at <= n - 1)
+    return at.where(inside, 0).long(), w.where(inside, 0), slope.where(inside, 0)
+
+
+def _cubic(u: Tensor, near: bool, a: float = -0.75) -> tuple[Tensor, Tensor]:
+    """The weight of a pixel at distance u and its slope."""
+    if near:
+        return ((a + 2) * u - (a + 3)) * u * u + 1, (3 * (a + 2) * u - 2 * (a + 3)) * u
+    return ((a * u - 5 * a) * u + 8 * a) * u - 4 * a, (3 * a * u - 10 * a) * u + 8 * a
+
+
+def grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """`input` at the points of `grid`. Same values and gradients as `torch.nn.functional.grid_sample`.
+
+    input (N, C, H, W) and grid (N, H', W', 2), or (N, C, D, H, W) and (N, D', H', W', 3), of one dtype; the result is
+    (N, C, H', W') or (N, C, D', H', W'). A point is (x, y[, z]), -1 and 1 being the edges of the image, or with
+    `align_corners` the middles of its outermost pixels. `mode` is "bilinear" (also for volumes), "nearest", or for
+    images "bicubic"; `padding_mode` is "zeros", "border" or "reflection".
+    Raises ValueError for other words, RuntimeError where shapes or dtypes do not fit.
+
+    >>> import torch
+    >>> x = torch.tensor([[[[0.0, 4.0]]]])
+    >>> g = torch.tensor([[[[-0.5, 0.0]]]], requires_grad=True)
+    >>> y = grid_sample(x, g, align_corners=True)
+    >>> y.backward()
+    >>> y.item(), g.grad.tolist()
+    (1.0, [[[[2.0, 0.0]]]])
+    """
+    return call(GridSampleFunction, input, grid, mode, padding_mode, align_corners)
