@@ -442,3 +442,10 @@ def test_spread_is_the_gradient_of_reduce(reduction: str, shape: tuple[int, ...]
     dy = torch.full_like(reduced, 3.0)
     (expected,) = torch.autograd.grad(reduced, loss, dy)
     assert torch.equal(spread(dy, loss.shape, reduction).expand(shape), expected)
+
+
+def test_forward_derivative_of_a_power_of_a_negative_number() -> None:
+    """An exponent that does not move adds nothing, although the slope in it is no number there."""
+    x = torch.tensor([-2.0, -0.5, 3.0], dtype=torch.float64, requires_grad=True)
+    exponent = torch.tensor([2.0, 3.0, 2.0], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: F.pow(x, exponent), x, check_forward_ad=True)

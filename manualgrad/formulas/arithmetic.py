@@ -243,7 +243,8 @@ class PowFunction(Formula):
         y_t = None if x_t is None else x_t * PowFunction.slope_in_x(x, n)
         if n_t is None:
             return y_t  # type: ignore[return-value]
-        term = n_t * PowFunction.slope_in_n(x, n, y)
+        # An exponent that does not move may arrive with a tangent of 0, where the slope is no number: x < 0.
+        term = torch.where(n_t == 0, 0.0, n_t * PowFunction.slope_in_n(x, n, y))
         return term if y_t is None else y_t + term
 
     @staticmethod
