@@ -86,12 +86,10 @@ from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d as fra
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
 )
-from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices
 from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
 )
-from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices
 from manualgrad.formulas.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
 from manualgrad.formulas.gelu import gelu as gelu
 from manualgrad.formulas.glu import glu as glu
@@ -127,6 +125,7 @@ from manualgrad.formulas.layer_norm import layer_norm as layer_norm
 from manualgrad.formulas.leaky_relu import leaky_relu as leaky_relu
 from manualgrad.formulas.leaky_relu import leaky_relu_ as leaky_relu_
 from manualgrad.formulas.linear import linear as linear
+from manualgrad.formulas.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
 from manualgrad.formulas.local_response_norm import local_response_norm as local_response_norm
 from manualgrad.formulas.log_softmax import log_softmax as log_softmax
 from manualgrad.formulas.logsigmoid import logsigmoid as logsigmoid
@@ -477,6 +476,7 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (pairwise_distance, _F.pairwise_distance, torch.pairwise_distance),
     (pdist, _F.pdist, torch.pdist),
     (ctc_loss, _F.ctc_loss),
+    (linear_cross_entropy, _F.linear_cross_entropy),
     # elementary operations
     (add, torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__),
     (sub, torch.sub, Tensor.sub, Tensor.__sub__, torch.subtract, Tensor.subtract),

@@ -116,6 +116,7 @@ from manualgrad.formulas.layer_norm import LayerNorm as LayerNorm
 from manualgrad.formulas.leaky_relu import LeakyReLU as LeakyReLU
 from manualgrad.formulas.linear import LazyLinear as LazyLinear
 from manualgrad.formulas.linear import Linear as Linear
+from manualgrad.formulas.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from manualgrad.formulas.local_response_norm import LocalResponseNorm as LocalResponseNorm
 from manualgrad.formulas.log_softmax import LogSoftmax as LogSoftmax
 from manualgrad.formulas.logsigmoid import LogSigmoid as LogSigmoid
