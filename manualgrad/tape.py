@@ -367,7 +367,9 @@ def _accumulate(leaves: dict[int, Tensor], gradients: dict[int, Tensor], retain:
         if leaf.grad is not None:
             leaf.grad.add_(gradient)
         elif shared or gradient._base is not None or not gradient.is_contiguous():
-            leaf.grad = gradient.clone() if gradient.is_sparse else gradient.clone(memory_format=torch.contiguous_format)
+            leaf.grad = (
+                gradient.clone() if gradient.is_sparse else gradient.clone(memory_format=torch.contiguous_format)
+            )
         else:
             leaf.grad = gradient
         for hook in (leaf._post_accumulate_grad_hooks or {}).values():
