@@ -86,10 +86,12 @@ from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d as fra
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
 )
+from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices
 from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
 )
+from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices
 from manualgrad.formulas.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
 from manualgrad.formulas.gelu import gelu as gelu
 from manualgrad.formulas.glu import glu as glu

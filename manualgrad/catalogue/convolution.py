@@ -15,9 +15,9 @@ ROWS = (
         torch.nn.functional.conv1d,
         ConvFunction,
         samples=(
-            sample(normal(2, 3, 7), normal(4, 3, 3), normal(4)),
-            sample(normal(2, 4, 8), normal(6, 2, 3), normal(6), stride=2, padding=1, dilation=2, groups=2),
-            sample(normal(3, 7), normal(4, 3, 3), None, (3,), (2,), (1,)),
+            sample(normal(2, 2, 4), normal(3, 2, 3), normal(3)),
+            sample(normal(1, 4, 6), normal(2, 2, 2), normal(2), stride=2, padding=1, dilation=2, groups=2),
+            sample(normal(2, 5), normal(2, 2, 3), None, (3,), (2,), (1,)),
             sample(normal(2, 3, 7), normal(4, 3, 4), normal(4), padding="same"),
             sample(normal(2, 3, 7), normal(4, 3, 3), padding="same", dilation=2),
             sample(normal(2, 3, 7), normal(4, 3, 4), padding="valid", stride=2),
@@ -38,9 +38,10 @@ ROWS = (
         torch.nn.functional.conv2d,
         ConvFunction,
         samples=(
-            sample(normal(2, 3, 5, 4), normal(4, 3, 3, 2), normal(4), padding=1),
+            sample(normal(2, 2, 3, 2), normal(2, 2, 3, 2), normal(2), padding=1),
+            sample(normal(1, 4, 5, 4), normal(2, 2, 2, 2), normal(2), (2, 3), (1, 2), (2, 1), 2),
+            sample(normal(2, 3, 4), normal(1, 2, 2, 3), normal(1), stride=2),
             sample(normal(2, 4, 7, 8), normal(6, 2, 3, 2), normal(6), (2, 3), (1, 2), (2, 1), 2),
-            sample(normal(3, 5, 6), normal(4, 3, 3, 3), normal(4), stride=2),
             sample(normal(2, 3, 5, 4), normal(2, 3, 2, 3), padding="same"),
             sample(normal(2, 3, 6, 7), normal(3, 1, 3, 2), padding="valid", groups=3, dilation=(1, 3)),
             sample(normal(0, 3, 5, 4), normal(4, 3, 3, 2), normal(4)),
@@ -61,9 +62,10 @@ ROWS = (
         torch.nn.functional.conv3d,
         ConvFunction,
         samples=(
-            sample(normal(2, 2, 3, 4, 3), normal(2, 2, 2, 3, 2), normal(2)),
+            sample(normal(2, 1, 2, 3, 2), normal(2, 1, 2, 2, 1), normal(2)),
+            sample(normal(1, 2, 3, 2, 3), normal(2, 1, 2, 2, 2), normal(2), (1, 2, 3), (1, 0, 1), (2, 1, 2), 2),
+            sample(normal(1, 3, 2, 3), normal(2, 1, 2, 2, 2), stride=2),
             sample(normal(1, 4, 4, 5, 5), normal(2, 2, 2, 2, 3), normal(2), (1, 2, 3), (1, 0, 2), (2, 1, 2), 2),
-            sample(normal(2, 3, 4, 3), normal(3, 2, 2, 2, 2), stride=2),
             sample(normal(1, 2, 3, 2, 3), normal(4, 1, 2, 1, 3), normal(4), padding="same", groups=2),
         ),
         modules=(
@@ -78,9 +80,9 @@ ROWS = (
         torch.nn.functional.conv_transpose1d,
         ConvTransposeFunction,
         samples=(
-            sample(normal(2, 3, 4), normal(3, 4, 3), normal(4)),
-            sample(normal(2, 4, 4), normal(4, 3, 3), normal(6), 2, 1, 1, 2, 3),
-            sample(normal(3, 4), normal(3, 2, 3), None, (3,), (2,), (1,)),
+            sample(normal(2, 2, 3), normal(2, 3, 2), normal(3)),
+            sample(normal(1, 4, 3), normal(4, 1, 2), normal(2), 2, 1, 1, 2, 3),
+            sample(normal(2, 4), normal(2, 1, 3), None, (3,), (2,), (1,)),
             sample(normal(2, 3, 4), normal(3, 2, 2), output_padding=2, dilation=3, stride=1),
             sample(normal(0, 3, 4), normal(3, 4, 3), normal(4)),
             sample(normal(2, 3, 4), normal(3, 2, 1), normal(6), groups=3),
@@ -96,9 +98,9 @@ ROWS = (
         torch.nn.functional.conv_transpose2d,
         ConvTransposeFunction,
         samples=(
-            sample(normal(2, 3, 3, 4), normal(3, 2, 3, 2), normal(2), stride=2, padding=1),
-            sample(normal(2, 4, 3, 4), normal(4, 1, 3, 2), normal(2), (2, 3), (1, 2), (0, 2), 2, (3, 1)),
-            sample(normal(3, 3, 4), normal(3, 2, 2, 2), normal(2)),
+            sample(normal(2, 2, 2, 2), normal(2, 1, 3, 2), normal(1), stride=2, padding=1),
+            sample(normal(1, 2, 2, 3), normal(2, 1, 3, 2), normal(2), (2, 3), (1, 2), (0, 2), 2, (3, 1)),
+            sample(normal(2, 2, 2), normal(2, 2, 2, 2), normal(2)),
             sample(normal(0, 3, 3, 4), normal(3, 2, 3, 2), normal(2)),
             sample(normal(1, 1, 3, 3), normal(1, 1, 3, 3), normal(1), dilation=2, output_padding=1),
         ),
@@ -113,11 +115,10 @@ ROWS = (
         torch.nn.functional.conv_transpose3d,
         ConvTransposeFunction,
         samples=(
-            sample(normal(2, 2, 2, 3, 2), normal(2, 2, 2, 1, 2), normal(2)),
-            sample(
-                normal(1, 4, 2, 3, 2), normal(4, 1, 2, 2, 3), normal(2), (1, 2, 3), (1, 0, 2), (0, 1, 2), 2, (2, 1, 2)
-            ),
-            sample(normal(2, 2, 3, 2), normal(2, 3, 2, 2, 2), stride=2),
+            sample(normal(2, 1, 2, 2, 1), normal(1, 2, 2, 1, 2), normal(2)),
+            sample(normal(1, 1, 2, 1), normal(1, 2, 2, 2, 2), stride=2),
+            sample(normal(1, 2, 2, 1, 1), normal(2, 1, 2, 2, 2), normal(2), groups=2, dilation=2),
+            sample(normal(1, 4, 2, 3, 2), normal(4, 1, 2, 2, 3), normal(2), (1, 2, 3), (1, 0, 2), (0, 1, 2), 2, 2),
         ),
         modules=(
             drop(nn.ConvTranspose3d, 2, 3, 2, on=(normal(2, 2, 2, 3, 2),)),

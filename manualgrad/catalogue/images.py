@@ -68,9 +68,9 @@ ROWS: tuple[Row, ...] = (
         torch.nn.functional.unfold,
         UnfoldFunction,
         samples=(
-            sample(normal(2, 2, 3, 4), 2),
-            sample(normal(1, 2, 5, 5), (2, 3), (2, 1), (1, 2), (2, 1)),
-            sample(normal(2, 4, 3), 2, padding=1),
+            sample(normal(2, 1, 3, 3), 2),
+            sample(normal(1, 1, 4, 4), (2, 3), (2, 1), (1, 2), (2, 1)),
+            sample(normal(1, 3, 2), 2, padding=1),
             sample(normal(0, 2, 3, 4), 2),
         ),
         modules=(
@@ -84,9 +84,9 @@ ROWS: tuple[Row, ...] = (
         torch.nn.functional.fold,
         FoldFunction,
         samples=(
-            sample(normal(2, 8, 6), (3, 4), 2),
+            sample(normal(2, 4, 4), (3, 3), 2),
+            sample(normal(4, 12), (3, 2), 2, padding=1),
             sample(normal(1, 12, 21), (5, 5), (2, 3), (2, 1), (1, 2), (2, 1)),
-            sample(normal(4, 20), (4, 3), 2, padding=1),
         ),
         modules=(
             drop(nn.Fold, (3, 4), 2, on=(normal(2, 8, 6),)),

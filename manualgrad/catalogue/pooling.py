@@ -41,33 +41,36 @@ def places(dims: int, *shape: int, below: int) -> Draw:
 
 
 _MAX_POOL_1D = (
-    sample(distinct(2, 3, 7), 3, 2, padding=1),
-    sample(distinct(2, 3, 9), (2,), (3,), (1,), (2,), True),
+    sample(distinct(2, 1, 6), 3, 2, padding=1),
+    sample(distinct(1, 2, 7), (2,), (3,), (1,), (2,), True),
     sample(distinct(3, 6), 2),
     sample(distinct(0, 3, 6), 2),
 )
 _MAX_POOL_2D = (
-    sample(distinct(2, 2, 5, 4), 3, 2, padding=1),
+    sample(distinct(2, 1, 3, 4), 3, 2, padding=1),
+    sample(distinct(1, 1, 5, 5), (2, 3), (2, 1), (1, 1), (2, 1), True),
+    sample(distinct(2, 4, 2), 2),
     sample(distinct(2, 2, 7, 8), (2, 3), (2, 1), (1, 1), (2, 1), True),
-    sample(distinct(3, 6, 4), 2),
     sample(distinct(0, 3, 6, 4), 2),
 )
 _MAX_POOL_3D = (
-    sample(distinct(2, 2, 3, 4, 3), 2, 1, padding=1),
+    sample(distinct(1, 2, 2, 3, 2), 2, 1, padding=1),
+    sample(distinct(1, 1, 3, 2, 4), (2, 1, 3), (2, 1, 2), (1, 0, 1), (2, 1, 1), True),
+    sample(distinct(1, 4, 2, 2), 2),
     sample(distinct(1, 2, 5, 4, 5), (2, 1, 3), (2, 1, 2), (1, 0, 1), (2, 1, 1), True),
-    sample(distinct(2, 4, 2, 4), 2),
 )
 _ADAPTIVE_MAX_POOL_1D = (sample(distinct(2, 3, 7), 3), sample(distinct(2, 6), (2,)), sample(distinct(0, 3, 5), 2))
 _ADAPTIVE_MAX_POOL_2D = (
+    sample(distinct(2, 1, 4, 3), 2),
+    sample(distinct(1, 1, 3, 4), (None, 3)),
+    sample(distinct(2, 4, 2), (1, 2)),
     sample(distinct(2, 2, 5, 4), 3),
-    sample(distinct(2, 2, 5, 4), (None, 3)),
-    sample(distinct(2, 6, 4), (1, 2)),
     sample(distinct(1, 2, 2, 3), (3, 4)),
 )
 _ADAPTIVE_MAX_POOL_3D = (
-    sample(distinct(2, 2, 3, 4, 3), 2),
-    sample(distinct(1, 2, 3, 4, 3), (2, None, 1)),
-    sample(distinct(2, 2, 4, 2), 2),
+    sample(distinct(1, 2, 3, 2, 2), 2),
+    sample(distinct(1, 1, 3, 4, 2), (2, None, 1)),
+    sample(distinct(1, 2, 4, 2), 2),
 )
 
 
@@ -76,14 +79,15 @@ def _fractions(*shape: int) -> Draw:
 
 
 _FRACTIONAL_MAX_POOL_2D = (
-    sample(distinct(2, 2, 6, 5), 2, 3, _random_samples=_fractions(2, 2, 2)),
-    sample(distinct(2, 2, 7, 6), (2, 3), output_ratio=(0.5, 0.7), _random_samples=_fractions(2, 2, 2)),
-    sample(distinct(2, 6, 6), (3, 1), (3, 4), _random_samples=_fractions(1, 2, 2)),
+    sample(distinct(2, 1, 4, 5), 2, 2, _random_samples=_fractions(2, 1, 2)),
+    sample(distinct(1, 1, 5, 6), (2, 3), output_ratio=(0.5, 0.6), _random_samples=_fractions(1, 1, 2)),
+    sample(distinct(2, 5, 4), (3, 1), (2, 3), _random_samples=_fractions(1, 2, 2)),
 )
 _FRACTIONAL_MAX_POOL_3D = (
-    sample(distinct(1, 2, 4, 5, 4), 2, 2, _random_samples=_fractions(1, 2, 3)),
+    sample(distinct(1, 1, 4, 3, 3), 2, (2, 1, 1), _random_samples=_fractions(1, 1, 3)),
+    sample(distinct(2, 3, 4, 3), 2, (1, 2, 1), _random_samples=_fractions(1, 2, 3)),
+    sample(distinct(1, 1, 3, 2, 6), (2, 1, 3), output_ratio=0.5, _random_samples=_fractions(1, 1, 3)),
     sample(distinct(1, 2, 5, 4, 6), (2, 1, 3), output_ratio=0.5, _random_samples=_fractions(1, 2, 3)),
-    sample(distinct(2, 4, 5, 4), 2, (2, 3, 1), _random_samples=_fractions(1, 2, 3)),
 )
 
 ROWS = (
@@ -286,9 +290,10 @@ ROWS = (
         torch.nn.functional.avg_pool2d,
         AvgPoolFunction,
         samples=(
-            sample(normal(2, 2, 5, 4), 3, 2, padding=1),
+            sample(normal(2, 1, 3, 4), 3, 2, padding=1),
+            sample(normal(1, 1, 4, 4), (3, 2), (2, 3), (1, 0), True, False),
+            sample(normal(1, 2, 3, 3), 2, ceil_mode=True, divisor_override=3),
             sample(normal(2, 2, 7, 6), (3, 2), (2, 3), (1, 0), True, False),
-            sample(normal(2, 2, 6, 4), 2, ceil_mode=True, divisor_override=3),
             sample(normal(3, 5, 4), 2),
             sample(normal(0, 3, 6, 4), 2),
             sample(normal(1, 2, 5, 6), (2, 3), 2, 1, ceil_mode=True),
@@ -305,9 +310,10 @@ ROWS = (
         torch.nn.functional.avg_pool3d,
         AvgPoolFunction,
         samples=(
-            sample(normal(2, 2, 3, 4, 3), 2, 1, padding=1),
+            sample(normal(1, 1, 2, 3, 2), 2, 1, padding=1),
+            sample(normal(1, 1, 4, 3, 2), (3, 2, 1), (2, 3, 1), (1, 0, 0), True, False),
+            sample(normal(1, 3, 2, 3), 2, divisor_override=3),
             sample(normal(1, 2, 5, 4, 3), (3, 2, 1), (2, 3, 1), (1, 0, 0), True, False),
-            sample(normal(2, 3, 4, 3), 2, divisor_override=3),
         ),
         modules=(
             drop(nn.AvgPool3d, 2, on=(normal(1, 2, 4, 2, 4),)),
@@ -333,9 +339,10 @@ ROWS = (
         torch.nn.functional.adaptive_avg_pool2d,
         AdaptiveAvgPoolFunction,
         samples=(
+            sample(normal(2, 1, 4, 3), 2),
+            sample(normal(1, 1, 3, 4), (None, 3)),
+            sample(normal(2, 4, 3), (1, 1)),
             sample(normal(2, 2, 5, 4), 3),
-            sample(normal(2, 2, 5, 4), (None, 3)),
-            sample(normal(2, 6, 4), (1, 1)),
             sample(normal(1, 2, 2, 3), (3, 7)),
             sample(normal(2, 2, 5, 4), 1),
         ),
@@ -347,9 +354,10 @@ ROWS = (
         torch.nn.functional.adaptive_avg_pool3d,
         AdaptiveAvgPoolFunction,
         samples=(
+            sample(normal(1, 2, 3, 2, 2), 2),
+            sample(normal(1, 1, 3, 4, 2), (2, None, 1)),
+            sample(normal(1, 2, 4, 2), 3),
             sample(normal(2, 2, 3, 4, 3), 2),
-            sample(normal(1, 2, 3, 4, 3), (2, None, 1)),
-            sample(normal(2, 2, 4, 2), 3),
         ),
         modules=(drop(nn.AdaptiveAvgPool3d, (2, None, 1), on=(normal(2, 3, 4, 3),)),),
         realistic=sample(normal(4, 16, 16, 16, 16), 5),
@@ -359,9 +367,9 @@ ROWS = (
         torch.nn.functional.lp_pool1d,
         LpPoolFunction,
         samples=(
-            sample(normal(2, 3, 7), 2, 3, 2),
-            sample(uniform(2, 3, 7, low=0.5, high=2.0), 2.5, 2, None, True),
-            sample(normal(3, 8), 4, 3, 2, True),
+            sample(normal(2, 2, 5), 2, 3, 2),
+            sample(uniform(1, 2, 5, low=0.5, high=2.0), 2.5, 2, None, True),
+            sample(normal(2, 6), 4, 3, 2, True),
             sample(normal(2, 3, 6), 1, 2),
             sample(distinct(2, 3, 7), math.inf, 3, 2),
             sample(distinct(2, 3, 7), -math.inf, 3, 2, True),
@@ -381,9 +389,10 @@ ROWS = (
         torch.nn.functional.lp_pool2d,
         LpPoolFunction,
         samples=(
-            sample(normal(2, 2, 5, 4), 2, 3, 2),
+            sample(normal(2, 1, 3, 4), 2, 3, 2),
+            sample(uniform(1, 1, 4, 4, low=0.5, high=2.0), 1.5, (3, 2), (2, 3), True),
+            sample(normal(2, 3, 4), 2, 2),
             sample(uniform(2, 2, 6, 7, low=0.5, high=2.0), 1.5, (3, 2), (2, 3), True),
-            sample(normal(3, 5, 4), 2, 2),
             sample(distinct(2, 5, 4), math.inf, 2),
         ),
         modules=(
@@ -397,9 +406,10 @@ ROWS = (
         torch.nn.functional.lp_pool3d,
         LpPoolFunction,
         samples=(
-            sample(normal(2, 2, 3, 4, 3), 2, 2, 1),
+            sample(normal(1, 1, 2, 3, 2), 2, 2, 1),
+            sample(uniform(1, 1, 3, 2, 4, low=0.5, high=2.0), 1.5, (2, 1, 3), (2, 1, 2), True),
+            sample(normal(1, 2, 4, 2), 2, 2),
             sample(uniform(1, 2, 4, 3, 5, low=0.5, high=2.0), 1.5, (2, 1, 3), (2, 1, 2), True),
-            sample(normal(2, 2, 4, 2), 2, 2),
         ),
         modules=(
             drop(nn.LPPool3d, 2, 2, on=(normal(1, 2, 4, 2, 4),)),

@@ -34,6 +34,8 @@ from manualgrad.formula import Formula, call, save
 
 
 class GridSampleFunction(Formula):
+    autocast = "promote on cuda"
+
     @staticmethod
     def forward(x: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corners: bool | None) -> Tensor:
         return F.grid_sample(x, grid, mode, padding_mode, align_corners)
