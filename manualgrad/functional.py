@@ -86,12 +86,10 @@ from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d as fra
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
 )
-from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices
 from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
 from manualgrad.formulas.fractional_max_pool import (
     fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
 )
-from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices
 from manualgrad.formulas.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
 from manualgrad.formulas.gelu import gelu as gelu
 from manualgrad.formulas.glu import glu as glu
@@ -478,7 +476,7 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (pairwise_distance, _F.pairwise_distance, torch.pairwise_distance),
     (pdist, _F.pdist, torch.pdist),
     (ctc_loss, _F.ctc_loss),
-    (linear_cross_entropy, _F.linear_cross_entropy),
+    (linear_cross_entropy, getattr(_F, "linear_cross_entropy", linear_cross_entropy)),  # torch has it since 2.13
     # elementary operations
     (add, torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__),
     (sub, torch.sub, Tensor.sub, Tensor.__sub__, torch.subtract, Tensor.subtract),

@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from manualgrad import functional as F
 from manualgrad import nn, proof
 from manualgrad.catalogue import Row
 from manualgrad.catalogue.row import normal, sample, uniform
+from manualgrad.formulas import linear_cross_entropy as rows
 from manualgrad.formulas.l1_loss import L1LossFunction
+from manualgrad.tape import Tape
 
 T = torch.nn.functional
 
@@ -251,6 +255,124 @@ def test_pdist_is_pairwise_distance_of_all_pairs() -> None:
         assert_same(gradients(all_pairs, x)[0], gradients(pairs, x)[0])
 
 
+# ------------------------------------------------------------------------------------------- rows of a wide vocabulary
+
+
+class _Sizes(TorchDispatchMode):
+    """The number of elements of the largest tensor that any operation made."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        tensors = [r for r in (result if isinstance(result, (list, tuple)) else (result,)) if isinstance(r, Tensor)]
+        self.largest = max([self.largest, *(t.numel() for t in tensors)])
+        return result
+
+
+def in_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five rows at a time, and gradients made along with the loss although the logits are few."""
+    monkeypatch.setattr(rows, "FEWEST", 5)
+    monkeypatch.setattr(rows, "MEMORY", 0)
+    monkeypatch.setattr(rows, "SMALL", 0)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("biased", [False, True])
+def test_gradients_made_along_with_the_loss(
+    monkeypatch: pytest.MonkeyPatch, reduction: str, weighted: bool, biased: bool
+) -> None:
+    in_rows(monkeypatch)
+    x, w, b = leaf(13, 2), leaf(9, 2, seed=1), leaf(9, seed=2)
+    t = torch.randint(0, 9, (13,), generator=torch.Generator().manual_seed(0)).index_fill(0, torch.tensor([3, 7]), 4)
+    class_weight = leaf(9, seed=3, low=0.5).detach() if weighted else None
+    leaves = (x, w, b) if biased else (x, w)
+
+    def ours(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
+        return F.linear_cross_entropy(x, w, t, linear_bias=b, weight=class_weight, reduction=reduction, ignore_index=4)
+
+    def plain(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
+        return T.cross_entropy(T.linear(x, w, b), t, class_weight, reduction=reduction, ignore_index=4)
+
+    loss, expected = ours(*leaves), plain(*leaves)
+    assert_same(loss, expected)
+    truth = torch.autograd.grad(expected, leaves, torch.tensor(-3.0, dtype=torch.float64), create_graph=True)
+    for _ in range(2):  # made already, then computed again
+        found = torch.autograd.grad(loss, leaves, torch.tensor(-3.0, dtype=torch.float64), retain_graph=True)
+        for a, e in zip(found, truth, strict=True):
+            assert_same(a, e)
+    found = torch.autograd.grad(ours(*leaves), leaves, torch.tensor(-3.0, dtype=torch.float64), create_graph=True)
+    seconds = [torch.autograd.grad([g.square().sum() for g in first], leaves) for first in (found, truth)]
+    for a, e in zip(*seconds, strict=True):
+        torch.testing.assert_close(a, e, rtol=1e-10, atol=1e-12)
+    with forward_ad.dual_level():
+        duals = [forward_ad.make_dual(leaf, leaf.detach().cos()) for leaf in leaves]
+        tangents = [forward_ad.unpack_dual(f(*duals)).tangent for f in (ours, plain)]
+        assert_same(*tangents)
+    loss = ours(*leaves)
+    many = torch.randn(4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    batched = torch.autograd.grad(loss, leaves, many, is_grads_batched=True)
+    for a, e in zip(batched, truth, strict=True):
+        assert_same(a, many.view(-1, *[1] * e.dim()) * e / -3)
+
+
+@pytest.mark.parametrize("needed", [(True, False), (False, True)])
+def test_only_gradients_that_are_wanted_are_made(monkeypatch: pytest.MonkeyPatch, needed: tuple[bool, bool]) -> None:
+    in_rows(monkeypatch)
+    inputs = [leaf(13, 2).detach(), leaf(9, 2, seed=1).detach()]
+    wanted = [x.requires_grad_() for x, need in zip(inputs, needed, strict=True) if need]
+    t = torch.arange(13) % 9
+    results = [
+        torch.autograd.grad(loss, wanted)[0]
+        for loss in (F.linear_cross_entropy(inputs[0], inputs[1], t), T.cross_entropy(T.linear(*inputs), t))
+    ]
+    assert_same(*results)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_gradients_made_in_half_precision(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype) -> None:
+    in_rows(monkeypatch)
+    t = torch.arange(60) % 90
+    errors = []
+    x, w = leaf(60, 16).detach().to(dtype), leaf(90, 16, seed=1).detach().to(dtype)
+    wide = [v.double().requires_grad_() for v in (x, w)]
+    truth = torch.autograd.grad(T.cross_entropy(T.linear(*wide), t), wide)
+    for in_one in (True, False):
+        leaves = [v.clone().requires_grad_() for v in (x, w)]
+        loss = F.linear_cross_entropy(leaves[0], leaves[1], t) if in_one else T.cross_entropy(T.linear(*leaves), t)
+        found = torch.autograd.grad(loss, leaves)
+        errors.append(sum((a.double() - e).norm().item() / e.norm().item() for a, e in zip(found, truth, strict=True)))
+    assert errors[0] <= 1.5 * errors[1]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_logits_are_never_held_whole(smoothing: float) -> None:
+    x, w, t = leaf(600, 4).float(), leaf(5000, 4, seed=1).float(), torch.arange(600)
+    leaves = [v.detach().requires_grad_() for v in (x, w)]
+    options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=100)
+    with _Sizes() as sizes:
+        loss = F.linear_cross_entropy(leaves[0], leaves[1], t, label_smoothing=smoothing, options=options)
+        found = torch.autograd.grad(loss, leaves)
+    assert sizes.largest == 100 * 5000
+    truth = torch.autograd.grad(T.cross_entropy(T.linear(*leaves), t, label_smoothing=smoothing), leaves)
+    for a, e in zip(found, truth, strict=True):
+        torch.testing.assert_close(a, e, rtol=1e-4, atol=1e-6)
+
+
+def test_rows_on_the_tape_have_their_gradients_made_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_rows(monkeypatch)
+    monkeypatch.setattr(rows._Rows, "gradients", None)  # what would go through the rows again
+    x, w, t = leaf(13, 2), leaf(9, 2, seed=1), torch.arange(13) % 9
+    with Tape() as tape:
+        loss = F.linear_cross_entropy(F.sigmoid(x), w, t)
+    tape.backward(loss)
+    truth = torch.autograd.grad(T.cross_entropy(T.linear(x.sigmoid(), w), t), (x, w))
+    for leaf_, e in zip((x, w), truth, strict=True):
+        assert leaf_.grad is not None
+        assert_same(leaf_.grad, e)
+
+
 # ---------------------------------------------------------------------------------------------------------------- CTC
 
 
@@ -446,6 +568,22 @@ BAD: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
             ),
             ("nothing", (X[:0, None], Y[:1], (0,), (1,)), {}, r"log_probs must have shape .*got \(0, 1, 4\)"),
             ("reduction", (X[:, None], Y[:1], (3,), (1,)), {"reduction": "avg"}, "reduction must be .*, got 'avg'"),
+        )
+    },
+    **{
+        f"wide vocabulary: {kind}": ("linear_cross_entropy", args, keywords, message)
+        for kind, args, keywords, message in (
+            ("input", (X[None], X, N), {}, r"input must have shape \(N, H\) or \(H\), got \(1, 3, 4\)"),
+            ("weight", (X, X[:, :2], N), {}, r"linear_weight must have shape \(C, ..., 4\) .*got \(3, 2\)"),
+            ("bias", (X, X, N), {"linear_bias": X[0]}, r"linear_bias must have shape \(3,\), got \(4,\)"),
+            ("one row", (X[0], X[None], N), {}, r"input \(H\) goes with linear_weight \(C, H\), got \(1, 3, 4\)"),
+            ("class number", (X, X, N + 1), {}, "target holds 3, .* has 3 classes"),
+            ("batch size", (X, X, N[:2]), {}, r"target must have shape \(3,\) or \(3, 3\) .*got \(2,\)"),
+            ("probabilities", (X, X, Y), {}, "must hold probabilities.*got torch.int64"),
+            ("ignored", (X, X, Y.float()), {"ignore_index": 1}, "ignore_index does not go with probabilities"),
+            ("smoothing", (X, X, N), {"label_smoothing": 2.0}, "label_smoothing must be between 0 and 1, got 2.0"),
+            ("reduction", (X, X, N), {"reduction": "avg"}, "reduction must be .*, got 'avg'"),
+            ("gradient of weight", (X, X, N), {"weight": leaf(3).float()}, "weight of class numbers has no gradient"),
         )
     },
     "pairs of rows": ("pdist", (X[0],), {}, r"given input \(4,\) float32"),

@@ -194,6 +194,59 @@ _NORMS = (0.5, 1.0, 1.5, 3.0, float("inf"))
 _ON = (normal(3, 4), normal(3, 4))
 _REALISTIC = sample(normal(512, 1024), constant(normal(512, 1024)))
 
+_SINCE_2_13: tuple[Row, ...] = ()
+if hasattr(T, "linear_cross_entropy"):
+    _SINCE_2_13 = (
+        Row(
+            F.linear_cross_entropy,
+            T.linear_cross_entropy,
+            LinearCrossEntropyFunction,
+            samples=(
+                sample(normal(6, 2), normal(7, 2), classes(6, below=7)),
+                sample(normal(6, 2), normal(7, 2), classes(6, below=7), linear_bias=normal(7), reduction="none"),
+                sample(normal(6, 2), normal(7, 2), probabilities(6, 7), weight=positive(7), label_smoothing=0.1),
+                sample(
+                    normal(6, 2),
+                    normal(7, 2),
+                    integers([0, -100, 1, 6, -100, 2]),
+                    linear_bias=normal(7),
+                    weight=constant(positive(7)),
+                    label_smoothing=0.1,
+                ),
+                sample(normal(6, 2), normal(7, 2), integers([0, 3, 1, 6, 3, 2]), ignore_index=3, reduction="sum"),
+                sample(normal(6, 2), normal(7, 2), integers([0, 3, 1, 6, 3, 2]), label_smoothing=0.2),
+                sample(normal(6, 2), normal(7, 2), integers([0, 3, 1, 6, 3, 2]), weight=constant(positive(7))),
+                sample(normal(6, 2), normal(7, 2), probabilities(6, 7), reduction="none"),
+                sample(normal(2), normal(7, 2), classes(below=7), linear_bias=normal(7)),
+                sample(normal(2), normal(7, 2), classes(below=7), reduction="none"),
+                sample(normal(2), normal(7, 2), probabilities(7)),
+                sample(normal(6, 2), normal(4, 3, 2), classes(6, 3, below=4), linear_bias=normal(4, 3)),
+                sample(
+                    normal(6, 2), normal(4, 3, 2), probabilities(6, 4, 3, dim=1), weight=positive(4), reduction="sum"
+                ),
+                sample(normal(6, 2), normal(4, 3, 2), classes(6, 3, below=4), reduction="none", label_smoothing=0.1),
+            ),
+            modules=(
+                drop(nn.LinearCrossEntropyLoss, 2, 7, on=(normal(6, 2), classes(6, below=7))),
+                drop(
+                    nn.LinearCrossEntropyLoss,
+                    2,
+                    4,
+                    out_features=(3,),
+                    bias=True,
+                    reduction="sum",
+                    weight=torch.tensor([1.0, 2.0, 3.0, 4.0]),
+                    ignore_index=2,
+                    label_smoothing=0.1,
+                    on=(normal(6, 2), classes(6, 3, below=4)),
+                ),
+            ),
+            extremes=(sample(normal(6, 2, scale=100.0), normal(7, 2, scale=100.0), classes(6, below=7)),),
+            note="torch's chunks have no second derivative, no forward mode, no torch.func.grad and no smoothing",
+            realistic=sample(normal(1024, 256), normal(8192, 256), classes(1024, below=8192)),
+        ),
+    )
+
 ROWS: tuple[Row, ...] = (
     Row(
         F.mse_loss,
@@ -826,50 +879,5 @@ ROWS: tuple[Row, ...] = (
             (20,) * 16,
         ),
     ),
-    Row(
-        F.linear_cross_entropy,
-        T.linear_cross_entropy,
-        LinearCrossEntropyFunction,
-        samples=(
-            sample(normal(6, 2), normal(7, 2), classes(6, below=7)),
-            sample(normal(6, 2), normal(7, 2), classes(6, below=7), linear_bias=normal(7), reduction="none"),
-            sample(normal(6, 2), normal(7, 2), probabilities(6, 7), weight=positive(7), label_smoothing=0.1),
-            sample(
-                normal(6, 2),
-                normal(7, 2),
-                integers([0, -100, 1, 6, -100, 2]),
-                linear_bias=normal(7),
-                weight=constant(positive(7)),
-                label_smoothing=0.1,
-            ),
-            sample(normal(6, 2), normal(7, 2), integers([0, 3, 1, 6, 3, 2]), ignore_index=3, reduction="sum"),
-            sample(normal(6, 2), normal(7, 2), integers([0, 3, 1, 6, 3, 2]), label_smoothing=0.2),
-            sample(normal(6, 2), normal(7, 2), integers([0, 3, 1, 6, 3, 2]), weight=constant(positive(7))),
-            sample(normal(6, 2), normal(7, 2), probabilities(6, 7), reduction="none"),
-            sample(normal(2), normal(7, 2), classes(below=7), linear_bias=normal(7)),
-            sample(normal(2), normal(7, 2), classes(below=7), reduction="none"),
-            sample(normal(2), normal(7, 2), probabilities(7)),
-            sample(normal(6, 2), normal(4, 3, 2), classes(6, 3, below=4), linear_bias=normal(4, 3)),
-            sample(normal(6, 2), normal(4, 3, 2), probabilities(6, 4, 3, dim=1), weight=positive(4), reduction="sum"),
-            sample(normal(6, 2), normal(4, 3, 2), classes(6, 3, below=4), reduction="none", label_smoothing=0.1),
-        ),
-        modules=(
-            drop(nn.LinearCrossEntropyLoss, 2, 7, on=(normal(6, 2), classes(6, below=7))),
-            drop(
-                nn.LinearCrossEntropyLoss,
-                2,
-                4,
-                out_features=(3,),
-                bias=True,
-                reduction="sum",
-                weight=torch.tensor([1.0, 2.0, 3.0, 4.0]),
-                ignore_index=2,
-                label_smoothing=0.1,
-                on=(normal(6, 2), classes(6, 3, below=4)),
-            ),
-        ),
-        extremes=(sample(normal(6, 2, scale=100.0), normal(7, 2, scale=100.0), classes(6, below=7)),),
-        note="torch's chunks have no second derivative, no forward mode, no torch.func.grad and no smoothing",
-        realistic=sample(normal(1024, 256), normal(8192, 256), classes(1024, below=8192)),
-    ),
+    *_SINCE_2_13,
 )

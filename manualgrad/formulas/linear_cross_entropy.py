@@ -95,10 +95,6 @@ class LinearCrossEntropyFunction(Formula):
         logits = (*x.shape[:-1], *rest[2])
         if t.shape != logits:
             check_class_numbers(torch.empty(logits, device="meta"), t, rest[4], f" or {logits}")
-        elif not t.is_floating_point():
-            raise RuntimeError(
-                f"target {tuple(t.shape)} must hold probabilities, of a floating-point dtype, got {t.dtype}"
-            )
 
 
 class _Rows:
@@ -353,6 +349,10 @@ def _in_rows(
     )
     expect(0 <= s <= 1, f"label_smoothing must be between 0 and 1, got {s}")
     probable = t.shape == (*x.shape[:-1], *shape)
+    expect(
+        not probable or t.is_floating_point(),
+        f"target {tuple(t.shape)} must hold probabilities, of a floating-point dtype, got {t.dtype}",
+    )
     expect(not probable or ignore_index is None, "ignore_index does not go with probabilities as target")
     expect(
         probable or class_weight is None or not gradient_is_wanted(class_weight),
