@@ -4,9 +4,13 @@ Each does what its torch twin does, `by_hand`: its checks, its options, its book
 differentiable step in it, down to the residual sums, is a formula of ours.
 """
 
+import itertools
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.adaptive import _ASMoutput
 from torch.nn.utils.parametrizations import _SpectralNorm, _WeightNorm
 
 from manualgrad.redirection import by_hand
@@ -128,3 +132,51 @@ class SpectralNorm(_SpectralNorm):
     def forward(self, weight: Tensor) -> Tensor:
         with by_hand():
             return super().forward(weight)
+
+
+class AdaptiveLogSoftmaxWithLoss(nn.AdaptiveLogSoftmaxWithLoss):
+    """Drop-in `torch.nn.AdaptiveLogSoftmaxWithLoss`: a rare class is as probable as its cluster, times itself in it.
+
+    Torch's own forward fills its result in place, row by row; here the rows are put together. Each logarithm of a
+    probability is minus a `manualgrad.functional.cross_entropy`.
+    """
+
+    def forward(self, input_: Tensor, target_: Tensor) -> _ASMoutput:
+        if target_.dim() > 1 or input_.dim() != target_.dim() + 1 or input_.shape[:-1] != target_.shape:
+            raise RuntimeError(
+                "AdaptiveLogSoftmaxWithLoss: input and target must have shapes (N, in_features) and (N), or "
+                f"(in_features) and (), got {tuple(input_.shape)} and {tuple(target_.shape)}"
+            )
+        with by_hand():
+            x, target = (input_, target_) if target_.dim() else (input_.unsqueeze(0), target_.unsqueeze(0))
+            outside = target[(target < 0) | (target >= self.n_classes)]
+            if outside.numel():
+                raise RuntimeError(
+                    f"AdaptiveLogSoftmaxWithLoss: target must be a class number, in [0, {self.n_classes}), "
+                    f"got {outside[0].item()}"
+                )
+            in_head, tails = target, []
+            order = [(target < self.shortlist_size).nonzero().squeeze(1)]
+            for i, (low, high) in enumerate(itertools.pairwise(self.cutoffs)):
+                rows = ((target >= low) & (target < high)).nonzero().squeeze(1)
+                if rows.numel():
+                    in_head = in_head.index_fill(0, rows, self.shortlist_size + i)
+                    scores = self.tail[i](x.index_select(0, rows))
+                    tails.append(F.cross_entropy(scores, target[rows] - low, reduction="none"))
+                    order.append(rows)
+            losses = F.cross_entropy(self.head(x), in_head, reduction="none")
+            if tails:
+                parts = torch.cat([losses.new_zeros(len(order[0])), *tails])
+                losses = losses + parts.index_select(0, torch.cat(order).argsort())
+            return _ASMoutput(-losses if target_.dim() else -losses.squeeze(0), losses.mean())
+
+    def log_prob(self, input: Tensor) -> Tensor:
+        """The logarithm of each class's probability, (N, n_classes)."""
+        with by_hand():
+            return self._get_full_log_prob(input, self.head(input))
+
+    def _get_full_log_prob(self, input: Tensor, head_output: Tensor) -> Tensor:
+        head = F.log_softmax(head_output, dim=1)
+        clusters = head[:, self.shortlist_size :].split(1, dim=1)
+        tails = [F.log_softmax(tail(input), dim=1) + of for tail, of in zip(self.tail, clusters, strict=True)]
+        return torch.cat([head[:, : self.shortlist_size], *tails], dim=1)

@@ -32,6 +32,7 @@ from manualgrad import functional as functional
 from manualgrad.composed import GRU as GRU
 from manualgrad.composed import LSTM as LSTM
 from manualgrad.composed import RNN as RNN
+from manualgrad.composed import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
 from manualgrad.composed import GRUCell as GRUCell
 from manualgrad.composed import LSTMCell as LSTMCell
 from manualgrad.composed import MultiheadAttention as MultiheadAttention

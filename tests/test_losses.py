@@ -373,6 +373,73 @@ def test_rows_on_the_tape_have_their_gradients_made_too(monkeypatch: pytest.Monk
         assert_same(leaf_.grad, e)
 
 
+# -------------------------------------------------------------------------------------------------- adaptive softmax
+
+
+def adaptive(seed: int = 0) -> tuple[torch.nn.AdaptiveLogSoftmaxWithLoss, torch.nn.AdaptiveLogSoftmaxWithLoss]:
+    torch.manual_seed(seed)
+    theirs = torch.nn.AdaptiveLogSoftmaxWithLoss(16, 9, [3, 6], div_value=2.0, head_bias=True).double()
+    ours = nn.AdaptiveLogSoftmaxWithLoss(16, 9, [3, 6], div_value=2.0, head_bias=True).double()
+    ours.load_state_dict(theirs.state_dict())
+    return ours, theirs
+
+
+@pytest.mark.parametrize("target", [[0, 8, 4, 2, 3, 7], [0, 1, 2, 2], [8, 8], [5, 0, 3]], ids=str)
+def test_adaptive_softmax(target: list[int]) -> None:
+    results = []
+    for module in adaptive():
+        x = leaf(len(target), 16)
+        output, loss = module(x, torch.tensor(target))
+        first = torch.autograd.grad(loss + output[0], [x, *module.parameters()], create_graph=True, allow_unused=True)
+        second = torch.autograd.grad(first[0].square().sum(), module.head.weight)
+        results.append([output, loss, *(torch.zeros(0) if g is None or not g.any() else g for g in first), *second])
+        results[-1] += [module.log_prob(x), module.predict(x)]
+    for ours, theirs in zip(*results, strict=True):
+        assert_same(ours, theirs)
+
+
+def test_adaptive_softmax_is_by_hand_on_the_tape_too() -> None:
+    ours, theirs = adaptive()
+    x, target = leaf(5, 16), torch.tensor([0, 8, 4, 2, 3])
+    with Tape() as tape:
+        loss = ours(x, target).loss
+    tape.backward(loss)
+    theirs(x.detach(), target).loss.backward()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert a.grad is not None
+        assert b.grad is not None
+        assert_same(a.grad, b.grad)
+
+
+def test_adaptive_softmax_learns_from_all_log_probabilities() -> None:
+    results = []
+    for module in adaptive():
+        x = leaf(4, 16)
+        log_p = module.log_prob(x)
+        results.append(torch.autograd.grad(log_p.square().sum(), [x, *module.parameters()]))
+    for ours, theirs in zip(*results, strict=True):
+        assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("shape", "target", "message"),
+    [
+        ((3, 16), [0, 1], r"got \(3, 16\) and \(2,\)"),
+        ((16,), [0], r"got \(16,\) and \(1,\)"),
+        ((2, 16), [[0], [1]], r"got \(2, 16\) and \(2, 1\)"),
+        ((2, 16), [0, 9], r"target must be a class number, in \[0, 9\), got 9"),
+        ((2, 16), [-1, 0], r"target must be a class number, in \[0, 9\), got -1"),
+    ],
+    ids=str,
+)
+def test_messages_of_adaptive_softmax(shape: tuple[int, ...], target: Any, message: str) -> None:
+    ours, theirs = adaptive()
+    with pytest.raises(RuntimeError):
+        theirs(leaf(*shape), torch.tensor(target))
+    with pytest.raises(RuntimeError, match=f"^AdaptiveLogSoftmaxWithLoss: .*{message}"):
+        ours(leaf(*shape), torch.tensor(target))
+
+
 # ---------------------------------------------------------------------------------------------------------------- CTC
 
 

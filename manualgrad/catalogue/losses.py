@@ -435,6 +435,8 @@ ROWS: tuple[Row, ...] = (
         modules=(
             drop(nn.CrossEntropyLoss, on=(normal(5, 3), classes(5, below=3))),
             drop(nn.CrossEntropyLoss, on=(normal(5, 3), probabilities(5, 3))),
+            drop(nn.AdaptiveLogSoftmaxWithLoss, 16, 9, [3, 6], on=(normal(6, 16), integers([0, 8, 4, 2, 3, 7]))),
+            drop(nn.AdaptiveLogSoftmaxWithLoss, 8, 9, [3, 6], 2.0, head_bias=True, on=(normal(8), integers(4))),
             drop(
                 nn.CrossEntropyLoss,
                 torch.tensor([1.0, 2.0, 3.0]),
