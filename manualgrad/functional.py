@@ -58,6 +58,7 @@ from manualgrad.formulas.choice import where as where
 from manualgrad.formulas.conv import conv1d as conv1d
 from manualgrad.formulas.conv import conv2d as conv2d
 from manualgrad.formulas.conv import conv3d as conv3d
+from manualgrad.formulas.conv_tbc import conv_tbc as conv_tbc
 from manualgrad.formulas.conv_transpose import conv_transpose1d as conv_transpose1d
 from manualgrad.formulas.conv_transpose import conv_transpose2d as conv_transpose2d
 from manualgrad.formulas.conv_transpose import conv_transpose3d as conv_transpose3d
@@ -448,6 +449,7 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (upsample_bilinear, _F.upsample_bilinear),
     (grid_sample, _F.grid_sample),
     (affine_grid, _F.affine_grid),
+    (conv_tbc, _F.conv_tbc),
     # attention
     (scaled_dot_product_attention, _F.scaled_dot_product_attention),
     (multi_head_attention_forward, _F.multi_head_attention_forward),

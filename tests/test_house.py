@@ -238,13 +238,15 @@ def parameters(function: Callable[..., Any]) -> list[tuple[str, Any]]:
     try:
         found = inspect.signature(function)
     except ValueError:
-        if not function.__doc__:
+        pattern = rf"{function.__name__}(\(.*?\))(?=\s*(->|\n|$))"
+        documented = re.search(pattern, function.__doc__ or "", re.DOTALL)
+        if documented is None:
             schema = getattr(torch.ops.aten, function.__name__).default._schema
-            return [(a.name, a.default_value if a.has_default_value() else inspect._empty) for a in schema.arguments]
-        documented = re.search(r"\(.*?\)(?=\s*(->|\n|$))", function.__doc__, re.DOTALL)
-        assert documented is not None
+            defaults = [a.default_value if a.has_default_value() else inspect.Parameter.empty for a in schema.arguments]
+            names = {"self": "input"}  # as the function calls what the operator calls self
+            return [(names.get(a.name, a.name), d) for a, d in zip(schema.arguments, defaults, strict=True)]
         scope: dict[str, Any] = {}
-        exec(f"from __future__ import annotations\nimport torch\ndef documented{documented[0]}: ...", scope)
+        exec(f"from __future__ import annotations\nimport torch\ndef documented{documented[1]}: ...", scope)
         found = inspect.signature(scope["documented"])
     return [(p.name, p.default) for p in found.parameters.values() if p.name != "out"]
 

@@ -1,13 +1,27 @@
 """Rows of the convolutions."""
 
 import torch
+from torch import Tensor
 
 from manualgrad import functional as F
 from manualgrad import nn
 from manualgrad.catalogue.row import Row, drop, normal, sample
 from manualgrad.formulas.conv import ConvFunction
+from manualgrad.formulas.conv_tbc import ConvTbcFunction
 from manualgrad.formulas.conv_transpose import ConvTransposeFunction
 from manualgrad.formulas.pad import PadFunction
+
+
+def _torch_conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """torch's function, which does not tell its signature and takes only what is contiguous."""
+    return torch.nn.functional.conv_tbc(input.contiguous(), weight.contiguous(), bias, pad)
+
+
+def _conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """conv_tbc by conv1d: torch's own has no forward-mode derivative."""
+    moved = torch.nn.functional.conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad)
+    return moved.permute(2, 0, 1)
+
 
 ROWS = (
     Row(
@@ -165,5 +179,17 @@ ROWS = (
             drop(nn.CircularPad3d, (2, 1, 0, 3, 1, 1), on=(normal(1, 2, 3, 4, 5),)),
         ),
         realistic=sample(normal(16, 64, 32, 32), (1, 1, 1, 1), "reflect"),
+    ),
+    Row(
+        F.conv_tbc,
+        _torch_conv_tbc,
+        ConvTbcFunction,
+        samples=(
+            sample(normal(4, 2, 2), normal(3, 2, 2), normal(2)),
+            sample(normal(3, 1, 2), normal(2, 2, 3), normal(3), 1),
+            sample(normal(2, 2, 1), normal(1, 1, 2), normal(2), pad=2),
+        ),
+        reference=_conv_tbc,
+        realistic=sample(normal(256, 16, 64), normal(3, 64, 64), normal(64), 1),
     ),
 )
