@@ -29,10 +29,12 @@ class GaussianNLLLossFunction(Formula):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, var: Tensor, full: bool, eps: float, reduction: str) -> tuple[Tensor, Tensor]:
-        if var.shape not in (x.shape, x.shape[:-1]):
-            differing = [b for a, b in zip(x.shape, var.shape, strict=False) if a != b]
-            if var.dim() != x.dim() or differing != [1]:
-                raise ValueError("var is of incorrect size")
+        differing = [b for a, b in zip(x.shape, var.shape, strict=False) if a != b]
+        if var.shape not in (x.shape, x.shape[:-1]) and (var.dim() != x.dim() or differing != [1]):
+            raise ValueError(
+                f"var must have the shape of input, {tuple(x.shape)}, or 1 in one of its dimensions, or lack its last, "
+                f"got {tuple(var.shape)}"
+            )
         e = x - t
         v = _variance(var, x.shape, eps)
         loss = 0.5 * (v.log() + e * e / v)
@@ -72,15 +74,6 @@ class GaussianNLLLossFunction(Formula):
         if var_t is not None:
             l_t = l_t + 0.5 * (1 / v - r * r) * var_t.reshape(v.shape)
         return reduce(l_t, ctx.reduction), e_t
-
-    @staticmethod
-    def check(x: Tensor, t: Tensor, var: Tensor, full: bool, eps: float, reduction: str) -> None:
-        differing = [b for a, b in zip(x.shape, var.shape, strict=False) if a != b]
-        if var.shape not in (x.shape, x.shape[:-1]) and (var.dim() != x.dim() or differing != [1]):
-            raise ValueError(
-                f"var must have the shape of input, {tuple(x.shape)}, or 1 in one of its dimensions, or lack its last, "
-                f"got {tuple(var.shape)}"
-            )
 
 
 def _variance(var: Tensor, shape: torch.Size, eps: float) -> Tensor:

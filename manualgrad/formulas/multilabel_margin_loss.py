@@ -29,7 +29,10 @@ class MultilabelMarginLossFunction(Formula):
     @staticmethod
     def forward(x: Tensor, t: Tensor, reduction: str) -> tuple[Tensor, Tensor]:
         if x.dim() > 2 or t.shape != x.shape:
-            raise RuntimeError("target must have the shape of input")
+            raise RuntimeError(
+                "input must have shape (C) or (N, C), and target the shape of input, "
+                f"got {tuple(x.shape)} and {tuple(t.shape)}"
+            )
         slope, violated = _counts(x, t)
         loss = ((slope * _rows(x)).sum(1) + violated) / slope.shape[1]  # each pair gives 1, -x_ij and x_ik
         return reduce(loss.reshape(x.shape[:-1]).to(x.dtype), reduction), slope
@@ -54,10 +57,8 @@ class MultilabelMarginLossFunction(Formula):
 
     @staticmethod
     def check(x: Tensor, t: Tensor, reduction: str) -> None:
-        if x.dim() > 2:
-            raise RuntimeError(f"input must have shape (C) or (N, C), got {tuple(x.shape)}")
-        if t.shape != x.shape:
-            raise RuntimeError(f"target must have the shape of input, {tuple(x.shape)}, got {tuple(t.shape)}")
+        if x.dim() > 2 or t.shape != x.shape:
+            return
         if t.dtype != torch.int64:
             raise RuntimeError(f"target must hold class numbers, of dtype int64, got {t.dtype}")
         number = x.shape[-1] if x.dim() else 1
