@@ -91,3 +91,13 @@ def test_compiled_with_symbolic_sizes() -> None:
 def test_what_does_not_fit_is_named(arguments: tuple[Any, Any], keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(RuntimeError, match=message):
         F.conv2d(*arguments, **keywords)
+
+
+@pytest.mark.parametrize("name", ["conv2d", "conv_transpose2d"])
+def test_complex_numbers(name: str) -> None:
+    torch.manual_seed(0)
+    x, w = (torch.randn(2, 2, 3, 3, dtype=torch.complex128, requires_grad=True) for _ in range(2))
+    mine, torchs = (getattr(package, name)(x, w) for package in (F, torch.nn.functional))
+    dy = torch.randn_like(mine)
+    for a, b in zip(torch.autograd.grad(mine, (x, w), dy), torch.autograd.grad(torchs, (x, w), dy), strict=True):
+        torch.testing.assert_close(a, b)

@@ -60,7 +60,7 @@ class ConvFunction(Formula):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
+        x, weight = (t.conj() for t in ctx.saved_tensors)  # complex numbers only; real ones are themselves
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad[:3]
         stride, padding, dilation, groups, mode, dims = ctx.settings
         stride, dilation = _each(stride, dims), _each(dilation, dims)

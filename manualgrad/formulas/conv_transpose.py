@@ -56,7 +56,7 @@ class ConvTransposeFunction(Formula):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
+        x, weight = (t.conj() for t in ctx.saved_tensors)  # complex numbers only; real ones are themselves
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad[:3]
         stride, padding, _, groups, dilation, dims = ctx.settings
         if unbatched := x.dim() == dims + 1:
