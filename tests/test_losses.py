@@ -360,6 +360,26 @@ def test_logits_are_never_held_whole(smoothing: float) -> None:
         torch.testing.assert_close(a, e, rtol=1e-4, atol=1e-6)
 
 
+def test_rows_of_half_precision_under_autocast() -> None:
+    x, w, t = leaf(6, 2).detach(), leaf(7, 2, seed=1).detach(), torch.arange(6)
+    for dtypes in itertools.product((torch.float32, torch.bfloat16), repeat=2):
+        pair = [v.to(d).requires_grad_() for v, d in zip((x, w), dtypes, strict=True)]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            losses = [f(pair[0], pair[1], t) for f in (F.linear_cross_entropy, T.linear_cross_entropy)]
+        assert losses[0].dtype == losses[1].dtype == torch.float32
+        torch.testing.assert_close(*losses, rtol=1e-6, atol=1e-6)
+        for ours, theirs in zip(*(torch.autograd.grad(loss, pair) for loss in losses), strict=True):
+            assert ours.dtype == theirs.dtype
+            torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=2e-2)
+
+
+def test_no_rows_at_all() -> None:
+    x, w = leaf(0, 2), leaf(7, 2)
+    loss = F.linear_cross_entropy(x, w, torch.zeros(0, dtype=torch.int64), reduction="sum")
+    assert loss == 0
+    assert [g.shape for g in torch.autograd.grad(loss, (x, w))] == [x.shape, w.shape]
+
+
 def test_rows_on_the_tape_have_their_gradients_made_too(monkeypatch: pytest.MonkeyPatch) -> None:
     in_rows(monkeypatch)
     monkeypatch.setattr(rows._Rows, "gradients", None)  # what would go through the rows again

@@ -20,6 +20,7 @@ Source: Hsu et al. (2024), Liger Kernel: efficient Triton kernels for LLM traini
 cross-entropy).
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -226,7 +227,7 @@ class _Rows:
         dweight = dbias = dclass_weight = None
         for x, t, some in self.some(self.x, self.t, dls):
             dz, dt, dw = self.slopes(self.logits(x, self.weight, self.bias), t, some)
-            dz = dz.reshape(len(x), -1).to(x.dtype)
+            dz = dz.reshape(len(x), len(self.weight)).to(x.dtype)
             if needs[0]:
                 dxs.append(dz @ self.weight)
             if needs[1]:
@@ -247,6 +248,8 @@ class _Rows:
     def tangent(
         self, x_t: Tensor | None, weight_t: Tensor | None, t_t: Tensor | None, bias_t: Tensor | None, w_t: Tensor | None
     ) -> Tensor:
+        if w_t is not None and not self.probable:
+            raise RuntimeError("linear_cross_entropy: the weight of class numbers has no tangent here")
         ones = self.x.new_ones((), dtype=self.dtype)
         x_ts = torch.zeros_like(self.x) if x_t is None else x_t.reshape(self.x.shape)
         t_ts = torch.zeros_like(self.t) if t_t is None else t_t.reshape(self.t.shape)
@@ -339,7 +342,7 @@ def _in_rows(
     )
     expect(x.dim() == 2 or len(shape) == 1, f"input (H) goes with linear_weight (C, H), got {tuple(weight.shape)}")
     expect(
-        bias is None or bias.numel() == weight.numel() // weight.shape[-1],
+        bias is None or bias.numel() == math.prod(shape),
         f"linear_bias must have shape {shape}, got {() if bias is None else tuple(bias.shape)}",
     )
     expect(
@@ -358,18 +361,16 @@ def _in_rows(
         probable or class_weight is None or not gradient_is_wanted(class_weight),
         "the weight of class numbers has no gradient here; cross_entropy(linear(...), ...) gives it one",
     )
-    dtype = x.dtype
     x, weight, bias = lowered(x, weight, bias)
-    if x.dtype != dtype:
-        dtype = torch.float32  # as cross_entropy has it under autocast
-    logits = x.numel() // x.shape[-1] * (weight.numel() // weight.shape[-1])
-    chunk = getattr(options, "batch_chunk_size", None) or max(
-        FEWEST, MEMORY // max(1, weight.numel() // weight.shape[-1] * max(4, x.element_size()))
-    )
+    autocast = x.dtype in HALF and torch.is_autocast_enabled(x.device.type)
+    dtype = torch.float32 if autocast else x.dtype  # as cross_entropy has it
+    width = math.prod(shape)
+    chunk = getattr(options, "batch_chunk_size", None)
+    chunk = chunk or max(FEWEST, MEMORY // max(1, width * max(4, x.element_size())))
     now: tuple[bool, ...] = ()
     if (
         values_are_visible()
-        and logits > max(x.numel() + weight.numel(), SMALL)
+        and len(x) * width > max(x.numel() + weight.numel(), SMALL)
         and x.dim() == 2
         and len(shape) == 1
         and not probable
