@@ -143,9 +143,9 @@ class Drawing:
 class Timetable:
     """When everything is to be seen: moment 0 is the start, then every group forward, then every group backward."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, most: int = MOST) -> None:
         self._trace = trace
-        groups = grouped(trace.operations)
+        groups = grouped(trace.operations, most)
         self._forward = {op: i for i, group in enumerate(groups, 1) for op in group.steps}
         back = [group for group in reversed(groups) if group.goes_back]
         self._backward = {op: i for i, group in enumerate(back, len(groups) + 1) for op in group.steps}
@@ -168,12 +168,12 @@ class Timetable:
         return self._backward.get(operation, 0)
 
 
-def draw(trace: Trace) -> Drawing:
-    """The drawing of a trace."""
-    layers = unit_layers(trace)
+def draw(trace: Trace, most: int = MOST) -> Drawing:
+    """The drawing of a trace, of at most `most` boxes for its steps."""
+    layers = unit_layers(trace) if len(trace.operations) <= most else []
     if layers:
         return _placed(*_Units(trace, layers).build(), between=56.0)
-    columns, edges = _Steps(trace).build()
+    columns, edges = _Steps(trace, most).build()
     _order(columns, edges)
     return _placed(columns, edges, between=30.0)
 
@@ -195,8 +195,6 @@ class UnitLayer:
 
 def unit_layers(trace: Trace) -> list[UnitLayer]:
     """The layers of a small network of linear and pointwise layers; empty if the trace is anything else, or large."""
-    if len(trace.operations) > MOST:
-        return []
     layers: list[UnitLayer] = []
     current: Quantity | None = None
     for op in trace.operations[: trace.loss_starts_at]:
@@ -314,15 +312,16 @@ class _Units:
 
 
 class _Steps:
-    def __init__(self, trace: Trace) -> None:
-        self.trace, self.time = trace, Timetable(trace)
+    def __init__(self, trace: Trace, most: int) -> None:
+        self.trace, self.time = trace, Timetable(trace, most)
+        self.groups = grouped(trace.operations, most)
 
     def build(self) -> tuple[list[list[Node]], list[Edge]]:
         columns: dict[int, list[Node]] = {}
         edges: list[Edge] = []
         made: dict[Quantity, tuple[Node, int]] = {}
         leaves: dict[Quantity, tuple[Node, int]] = {}
-        for group in grouped(self.trace.operations):
+        for group in self.groups:
             node = self._operation(group)
             taken = group.takes
             column = 1 + max((made[q][1] for q in taken if q in made), default=0)

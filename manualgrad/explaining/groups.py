@@ -40,9 +40,9 @@ class Group:
         return any(op.output.gradient is not None for op in self.steps)
 
 
-def grouped(operations: Sequence[Operation]) -> list[Group]:
-    """The steps one by one, or as fine as at most MOST groups allow."""
-    if len(operations) <= MOST:
+def grouped(operations: Sequence[Operation], most: int = MOST) -> list[Group]:
+    """The steps one by one, or as fine as `most` groups allow."""
+    if len(operations) <= most:
         return [Group([op], op.layer) for op in operations]
     for depth in range(max(op.layer.count(".") for op in operations) + 1, 0, -1):
         groups: list[Group] = []
@@ -52,7 +52,7 @@ def grouped(operations: Sequence[Operation]) -> list[Group]:
                 groups[-1].steps.append(op)
             else:
                 groups.append(Group([op], module))
-        if len(groups) <= MOST:
+        if len(groups) <= most:
             return groups
-    run = -(-len(operations) // MOST)
+    run = -(-len(operations) // most)
     return [Group(list(operations[i : i + run]), operations[i].layer) for i in range(0, len(operations), run)]

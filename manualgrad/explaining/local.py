@@ -19,6 +19,7 @@ from torch import Tensor
 from manualgrad.explaining.trace import Operation, send_back
 
 MOST_ROWS = 4096  # backward passes that a step without known structure may take
+FEW_ROWS = 64  # and that a table or a line of text may take
 
 
 @dataclass(frozen=True)
@@ -43,21 +44,39 @@ def local_derivatives(operation: Operation, position: int, sources: Tensor, outp
 
     Raises ValueError if the step has no structure that is known and more than MOST_ROWS outputs.
     """
-    x = operation.inputs[position].value
+    found = _structured(operation, position, sources, output)
+    if found is not None:
+        return found
     y = operation.outputs[output].value
+    if y.numel() > MOST_ROWS:
+        raise ValueError(
+            f"step {operation.number} ({operation.title}) has {y.numel()} outputs, too many to trace one by one; "
+            "explain fewer examples, or a smaller layer"
+        )
+    return _row_by_row(operation, position, sources, output)
+
+
+def few_derivatives(operation: Operation, position: int, sources: Tensor) -> Slopes | None:
+    """The slopes of a step's first output where they are quickly had, None where they take more than FEW_ROWS rows."""
+    found = _structured(operation, position, sources, 0)
+    if found is None and operation.output.value.numel() <= FEW_ROWS:
+        return _row_by_row(operation, position, sources, 0)
+    return found
+
+
+def _structured(operation: Operation, position: int, sources: Tensor, output: int) -> Slopes | None:
+    x, y = operation.inputs[position].value, operation.outputs[output].value
     if operation.is_linear:
         return _of_linear(operation, position, sources)
     if y.numel() == 1:
         row = _back(operation, position, output, torch.ones_like(y)).flatten()[sources]
         return _without_zeros(sources, torch.zeros_like(sources), row, keep=x.numel() == 1)
     found = _one_target_each(operation, position, output)
-    if found is not None:
-        return found.of(sources)
-    if y.numel() > MOST_ROWS:
-        raise ValueError(
-            f"step {operation.number} ({operation.title}) has {y.numel()} outputs, too many to trace one by one; "
-            "explain fewer examples, or a smaller layer"
-        )
+    return None if found is None else found.of(sources)
+
+
+def _row_by_row(operation: Operation, position: int, sources: Tensor, output: int) -> Slopes:
+    y = operation.outputs[output].value
     rows = []
     for k in range(y.numel()):
         dy = torch.zeros_like(y).flatten()

@@ -13,8 +13,8 @@ import torch
 
 from manualgrad.explaining.expression import CLOSE, COMMA, DOT, EQUALS, OPEN, PLUS, D, Op, Part, Word, joined
 from manualgrad.explaining.formula_text import formula_lines
-from manualgrad.explaining.groups import Group, grouped
-from manualgrad.explaining.local import is_pointwise, local_derivatives
+from manualgrad.explaining.groups import MOST, Group, grouped
+from manualgrad.explaining.local import few_derivatives, is_pointwise, local_derivatives
 from manualgrad.explaining.trace import LOSS, NET, OUT, PARAMETER, Operation, Quantity, Trace
 from manualgrad.explaining.wording import count, size, summary
 
@@ -53,9 +53,9 @@ def moments(trace: Trace, learning_rate: float | None) -> Iterator[Moment]:
     return _told([Group([op], op.layer) for op in trace.operations], trace, learning_rate)
 
 
-def fewer_moments(trace: Trace, learning_rate: float | None) -> Iterator[Moment]:
-    """The same story with a moment for every group of steps, where there are too many steps to go through."""
-    return _told(grouped(trace.operations), trace, learning_rate)
+def fewer_moments(trace: Trace, learning_rate: float | None, most: int = MOST) -> Iterator[Moment]:
+    """The same story with a moment for every group of steps, where more than `most` steps are too many."""
+    return _told(grouped(trace.operations, most), trace, learning_rate)
 
 
 def _told(groups: Sequence[Group], trace: Trace, learning_rate: float | None) -> Iterator[Moment]:
@@ -306,8 +306,8 @@ def _three_columns(trace: Trace, operation: Operation, position: int, quantity: 
         return _listing(trace, quantity, downstream, caption)
     shown = list(range(quantity.value.numel())) if quantity.role == PARAMETER else _first_example(quantity)
     shown = shown[:LISTED]
-    slopes = local_derivatives(operation, position, torch.tensor(shown, device=quantity.value.device))
-    if slopes.source.tolist() != shown:
+    slopes = few_derivatives(operation, position, torch.tensor(shown, device=quantity.value.device))
+    if slopes is None or slopes.source.tolist() != shown:
         return _listing(trace, quantity, downstream, caption)
     assert result.gradient is not None
     rows: list[list[str | float]] = []

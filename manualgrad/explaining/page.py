@@ -20,12 +20,15 @@ from manualgrad.explaining import expression
 from manualgrad.explaining.drawing import Drawing, Edge, Node, Text, Timetable, draw
 from manualgrad.explaining.expression import DOT, EQUALS, D, Part, joined
 from manualgrad.explaining.formula_text import formula_lines, formula_mathml
-from manualgrad.explaining.local import local_derivatives
+from manualgrad.explaining.groups import MOST
+from manualgrad.explaining.local import few_derivatives, local_derivatives
 from manualgrad.explaining.narrative import UPDATE_RULE, Moment, Table, chain, fewer_moments, meeting, update_tables
 from manualgrad.explaining.text import facts, with_update
 from manualgrad.explaining.trace import Operation, Quantity, Trace
 from manualgrad.explaining.wording import count, number, size, summary
 
+MOST_BYTES = 300_000  # of a page, as long as summarising helps
+DETAIL = ((MOST, True), (MOST, False), (MOST // 2, False), (MOST // 4, False), (MOST // 8, False))  # steps, routes
 MOST_LINKS = 2000  # element-to-element derivatives that the page carries, for its routes
 MOST_ELEMENTS = 256  # of a tensor on the way, for the same
 MOST_RULES = 4  # steps whose rules the panel spells out
@@ -40,11 +43,19 @@ def write(trace: Trace, title: str, learning_rate: float | None, path: Path) -> 
 
 
 def page(trace: Trace, title: str, learning_rate: float | None) -> str:
-    """The whole page."""
-    drawing = draw(trace)
-    told = list(fewer_moments(trace, learning_rate))
+    """The whole page; what makes it larger than MOST_BYTES is summarised."""
+    for most, with_routes in DETAIL:
+        written = _page(trace, title, learning_rate, most, with_routes)
+        if len(written.encode()) < MOST_BYTES:
+            break
+    return written
+
+
+def _page(trace: Trace, title: str, learning_rate: float | None, most: int, with_routes: bool) -> str:
+    drawing = draw(trace, most)
+    told = list(fewer_moments(trace, learning_rate, most))
     items = {f"n{i}": n for i, n in enumerate(drawing.nodes)} | {f"e{i}": e for i, e in enumerate(drawing.edges)}
-    links = _links(trace)
+    links = _links(trace) if with_routes else {}
     data: dict[str, Any] = {
         "headings": ["the inputs and the parameters", *(f"{m.phase}: {m.heading}" for m in told)],
         "opening": len(told) - (told[-1].phase == "update"),
@@ -61,7 +72,7 @@ def page(trace: Trace, title: str, learning_rate: float | None) -> str:
         "steps": str(len(told)),
         "css": here.joinpath("page.css").read_text(encoding="utf-8"),
         "js": here.joinpath("page.js").read_text(encoding="utf-8"),
-        "drawing": _svg(drawing, items, Timetable(trace)),
+        "drawing": _svg(drawing, items, Timetable(trace, most)),
         "moments": "\n".join(_moment(i, m) for i, m in enumerate([_start(trace), *told])),
         "routes": _routes(data["starts"], bool(links)),
         "update": _update(trace, learning_rate),
@@ -392,9 +403,11 @@ def _through(trace: Trace, operation: Operation, position: int, quantity: Quanti
     """`dE/dx = dE/dy . dy/dx = 0.7 . 0.2 = 0.14`, summed over the results that the element reaches."""
     loss = trace.objective
     place = torch.tensor([i], device=quantity.value.device)
-    slopes = local_derivatives(operation, position, place)
+    slopes = few_derivatives(operation, position, place)
     output, downstream = operation.output, operation.downstream[position]
-    if downstream is None or output.gradient is None or not 0 < len(slopes.slope) <= 6 or len(operation.outputs) > 1:
+    if downstream is None or output.gradient is None or len(operation.outputs) > 1:
+        return []
+    if slopes is None or not 0 < len(slopes.slope) <= 6:
         return []
     x = trace.element(quantity, i)
     symbols: list[Part] = []

@@ -367,7 +367,7 @@ def _refuse_nan_forward(trace: Trace) -> None:
     for operation in trace.operations:
         for _, q in operation.tensors:
             if trace.made_by(q) is None and _nan_in(q.value):
-                raise ValueError(f"explain: {_how_many_nan(q.value)} of the {q.role} {q.name} is NaN")
+                raise ValueError(f"explain: {_how_many_nan(q.value)} of the {q.role} {q.name} are NaN")
         for q in operation.outputs:
             if _nan_in(q.value):
                 before = ", ".join(f"{i.name} {_range(i.value)}" for _, i in operation.tensors)

@@ -280,7 +280,7 @@ def test_nan_on_the_way_back() -> None:
 def test_nan_given() -> None:
     model = tnn.Linear(2, 1)
     bad = torch.tensor([1.0, float("nan")])
-    fails("1 of 2 elements of the input x is NaN", ValueError, model, bad, torch.ones(1), tnn.MSELoss())
+    fails("1 of 2 elements of the input x are NaN", ValueError, model, bad, torch.ones(1), tnn.MSELoss())
 
 
 def test_what_cannot_be_explained() -> None:

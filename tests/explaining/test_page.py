@@ -116,3 +116,16 @@ def test_the_same_explanation_gives_the_same_page(tmp_path: Path) -> None:
     first = page(networks.example("3-4-1"), tmp_path)
     networks.example.cache_clear()
     assert page(networks.example("3-4-1"), tmp_path) == first
+
+
+@pytest.mark.parametrize(("width", "words"), [(4, 3), (64, 30)])
+def test_a_transformer_layer_fits_on_the_page(width: int, words: int, tmp_path: Path) -> None:
+    """Thirty-odd steps, all element to element or of 15360 outputs that no table could go through one by one."""
+    torch.manual_seed(0)
+    model = tnn.TransformerEncoderLayer(width, 2, 2 * width, dropout=0.0, batch_first=True)
+    x = torch.rand(8, words, width)
+    explanation = explain(model, x, torch.rand_like(x), tnn.MSELoss())
+    assert "back through layer_norm" in explanation.text()
+    written = page(explanation, tmp_path)
+    assert len(written.encode()) < 300_000
+    assert "back through" in written
