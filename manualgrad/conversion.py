@@ -129,7 +129,7 @@ def _why_left(kind: type[torch_nn.Module]) -> str:
     for base in kind.__mro__[1:]:
         if base in MODULE_TWINS or base in _BACK:
             return f"{kind.__name__} is a subclass of {base.__name__}; only torch's own classes are changed"
-    if kind.__module__.startswith("torch.nn.modules"):
+    if kind.__module__.startswith(("torch.nn.modules", parametrizations.__name__)):
         return f"{kind.__name__} has no formula here"
     if isinstance(kind, type) and issubclass(kind, torch.jit.ScriptModule):
         return f"{kind.__name__} is compiled by TorchScript"

@@ -442,7 +442,7 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (unfold, _F.unfold),
     (pixel_shuffle, _F.pixel_shuffle),
     (pixel_unshuffle, _F.pixel_unshuffle),
-    (channel_shuffle, _F.channel_shuffle),
+    (channel_shuffle, _F.channel_shuffle, torch.channel_shuffle, torch.native_channel_shuffle),
     (interpolate, _F.interpolate),
     (upsample, _F.upsample),
     (upsample_nearest, _F.upsample_nearest),

@@ -60,6 +60,7 @@ def manualgrad(*words: str, code: str = "from manualgrad.cli import main; raise 
         ("list sigmoid tanh", "manualgrad list: too many arguments: tanh"),
         ("list --json --markdown", "manualgrad list: --json and --markdown exclude each other"),
         ("list sigmoid --markdown", "manualgrad list: --markdown shows the whole catalogue; it takes no NAME"),
+        ("list sigmoid --coverage", "manualgrad list: --coverage shows all of torch.nn; it takes no NAME"),
         ("demo fast", "manualgrad demo: too many arguments: fast"),
         ("train dijits", "manualgrad train: there is no recipe dijits; did you mean digits?"),
         ("train digits --lr 1", "manualgrad train: there is no option --lr; did you mean --optimizer.lr?"),

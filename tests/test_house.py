@@ -43,6 +43,7 @@ FLOORS = {
     "manualgrad.catalogue": 3,
     "manualgrad.checking": 3,
     "manualgrad.conversion": 3,
+    "manualgrad.coverage": 3,
     "manualgrad.explaining": 3,
     "manualgrad.proof": 3,
     "manualgrad.benchmarks": 4,

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 from manualgrad import cli
-from manualgrad.cli import listing
+from manualgrad.cli import coverage, listing
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 
 # What stands between `<!-- name: ... -->` and `<!-- end of name -->`.
-GENERATED: dict[str, Callable[[], str]] = {"formulas": listing.markdown}
+GENERATED: dict[str, Callable[[], str]] = {"coverage": coverage.markdown, "formulas": listing.markdown}
 
 # Commands whose output is shown below them.
 SHOWN = ("manualgrad list",)

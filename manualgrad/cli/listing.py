@@ -22,9 +22,12 @@ PASSES = ("forward", "backward", "tangent")
 def main(argv: Sequence[str]) -> int:
     parser = Parser("list", "Show the formulas: name, forward and backward; or all that is said about one of them.")
     parser.add_argument("name", nargs="?", help="the formula to show in full")
+    parser.add_argument("--coverage", action="store_true", help="all that torch.nn has, and what stands for it here")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--markdown", action="store_true", help="as the Markdown table of the README")
     options = parser.parse_args(argv)
+    if options.name and options.coverage:
+        raise Mistake("--coverage shows all of torch.nn; it takes no NAME")
     if options.json and options.markdown:
         raise Mistake("--json and --markdown exclude each other")
     if options.name and options.markdown:
@@ -32,7 +35,11 @@ def main(argv: Sequence[str]) -> int:
     if options.name and options.name not in (names := names_on_the_shelf()):
         raise Mistake(f"there is no formula {options.name}{nearest(options.name, names)}")
 
-    if options.markdown:
+    if options.coverage:
+        from manualgrad.cli import coverage
+
+        coverage.show("json" if options.json else "markdown" if options.markdown else "text")
+    elif options.markdown:
         print(markdown())
     elif options.json:
         print(json.dumps(entries(options.name), indent=2, ensure_ascii=False))
