@@ -16,5 +16,7 @@ from .learners import Learner as Learner
 from .learners import NonFiniteLoss as NonFiniteLoss
 from .learners import Regressor as Regressor
 from .run import Run as Run
+from .study import picture as picture
+from .study import table as table
 from .twins import Twins as Twins
 from .twins import train_twins as train_twins

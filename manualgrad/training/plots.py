@@ -21,7 +21,7 @@ def losses(rows: Sequence[dict[str, Any]], best: int) -> bytes:
     axes.axvline(best, color=GREY, linestyle=":", label=f"best: epoch {best}")
     axes.set_yscale("log")
     axes.legend(frameon=False)
-    return _png(figure)
+    return png(figure)
 
 
 def confusion(predicted: np.ndarray, targets: np.ndarray, names: Sequence[str]) -> bytes:
@@ -38,7 +38,7 @@ def confusion(predicted: np.ndarray, targets: np.ndarray, names: Sequence[str]) 
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
     axes.set_title(f"{np.trace(count)} of {count.sum()} test rows right")
-    return _png(figure)
+    return png(figure)
 
 
 def residuals(predicted: np.ndarray, targets: np.ndarray) -> bytes:
@@ -48,7 +48,7 @@ def residuals(predicted: np.ndarray, targets: np.ndarray) -> bytes:
     axes.plot(ends, ends, color=GREY, linestyle=":")
     axes.scatter(targets, predicted, s=12, color=BLUE)
     axes.set_title(f"mean absolute error {np.abs(predicted - targets).mean():.3g}")
-    return _png(figure)
+    return png(figure)
 
 
 def twins(ours: Sequence[float], theirs: Sequence[float], difference: Sequence[float]) -> bytes:
@@ -65,7 +65,7 @@ def twins(ours: Sequence[float], theirs: Sequence[float], difference: Sequence[f
         right.set_yscale("log")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
+    return png(figure)
 
 
 def _axes(x: str, y: str, size: float = 4.5) -> tuple[Figure, Any]:
@@ -77,7 +77,8 @@ def _axes(x: str, y: str, size: float = 4.5) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG file, the same bytes for the same figure."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
     return file.getvalue()
