@@ -46,6 +46,9 @@ class Config(training.Settings):
     trainer: training.Trainer = field(default_factory=lambda: training.Trainer(max_epochs=60))
 
 
+FAST = {"trainer.max_epochs": 2}
+
+
 def build(config: Config) -> tuple[training.Learner, training.Table]:
     """The network with its loss and optimizer, and the data."""
     from manualgrad import nn

@@ -12,7 +12,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from manualgrad.training import Run
-from manualgrad.training.command import load_recipe, main, recipes
+from manualgrad.training.command import main
+from manualgrad.training.recipe import load_recipe, recipes
 
 NAMES = sorted(recipes())
 LONGEST = 120  # lines: a recipe is read from top to bottom
@@ -79,6 +80,13 @@ def test_what_a_recipe_builds(name: str) -> None:
     assert learner.objective(learner(x), y).dim() == 0
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recipe_has_a_fast_form(name: str, tmp_path: Path) -> None:
+    assert main([name, "--fast", "--out", str(tmp_path / "run")]) == 0
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == {"recipe": name, "fast": True}
+
+
 def test_a_recipe_is_a_program_too(tmp_path: Path) -> None:
     words = [*SHORT, "--hidden", "4", "--out", "here"]
     program = subprocess.run(
@@ -112,5 +120,5 @@ def test_recipes_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     )
     assert main([str(path), "--size", "7", "--out", str(tmp_path / "run")]) == 0
     assert (tmp_path / "run" / "size.txt").read_text() == "7"
-    assert capsys.readouterr().out == f"{tmp_path / 'run'}: config.yaml, size.txt\n"
+    assert capsys.readouterr().out == f"{tmp_path / 'run'}: config.yaml, run.json, size.txt\n"
     assert Run(path.stem).folder == Path("runs/my.recipe")

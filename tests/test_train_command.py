@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import statistics
 import subprocess
@@ -13,7 +14,9 @@ import pytest
 import torch
 
 from manualgrad.arguments import Mistake
-from manualgrad.training.command import main, overview, recipes
+from manualgrad.training.command import main
+from manualgrad.training.overview import overview
+from manualgrad.training.recipe import recipes
 
 SHORT = ("--trainer.max_epochs", "1", "--hidden", "4")
 
@@ -43,6 +46,9 @@ MISTAKES = [
     ("digits --data.file none.csv", "data.file: there is no file none.csv"),
     ("digits --trainer.weights none.ckpt", "trainer.weights: there is no file none.ckpt"),
     ("digits --splits 0", "splits must be >0, got 0"),
+    ("own.py --fast", "--fast: own has no FAST"),
+    ("wrong.py --fast", "--fast: FAST of wrong: No action for key"),
+    ("--all --fst", "--all takes --fast and nothing else, got --fst"),
     ("own.py --splits 2", "--splits: own.py has no data.split"),
     ("digits --config none.yaml", "config: File does not exist: "),
     ("digits --config=FILE.yaml | hiden: 3", "there is no setting hiden; did you mean hidden? (in FILE.yaml)"),
@@ -87,6 +93,7 @@ def test_mistakes_are_answered_in_one_line_without_torch(tmp_path: Path) -> None
     (tmp_path / "own.py").write_text(
         "from dataclasses import dataclass\n@dataclass\nclass Config:\n    size: int = 3\ndef run(): ...\n"
     )
+    (tmp_path / "wrong.py").write_text((tmp_path / "own.py").read_text() + "FAST = {'sise': 3}\n")
     lines = []
     for number, (given, _) in enumerate(MISTAKES):
         words, _, content = given.partition(" | ")
@@ -126,6 +133,67 @@ def test_the_list_of_recipes(capsys: pytest.CaptureFixture[str]) -> None:
     assert said == f"{overview()}\n" * 2
     for name in recipes():
         assert f"\n  {name} " in said
+
+
+OWN = """
+from dataclasses import dataclass
+
+@dataclass
+class Config:
+    size: int = 100
+
+FAST = {"size": 2}
+
+def run(config, run):
+    if config.size == 3:
+        raise ZeroDivisionError("three")
+    return {"other": 0.0, "test_loss": 1.0, "test_size": config.size}
+"""
+
+
+def test_fast_takes_the_place_of_the_defaults_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(OWN)
+    Path("own.yaml").write_text("size: 7")
+    for words, size in (
+        ("", 100),
+        ("--fast", 2),
+        ("--fast --size 5", 5),
+        ("--size 5 --fast", 5),
+        ("--fast --config own.yaml", 7),
+    ):
+        assert main(["own.py", *words.split()]) == 0
+        number = max(int(folder.name) for folder in Path("runs/own").iterdir())
+        assert json.loads(Path(f"runs/own/{number}/metrics.json").read_text())["test_size"] == size
+        assert Path(f"runs/own/{number}/config.yaml").read_text() == f"size: {size}\n"  # it runs again without --fast
+
+
+def test_all_recipes_run_and_are_listed_with_what_came_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    known = {}
+    for name, fast in (("first", "2"), ("second", "3"), ("third", "3, 'sise': 4"), ("fourth", "4")):
+        known[name] = tmp_path / f"{name}.py"
+        known[name].write_text(f'"""The {name} lesson."""' + OWN.replace('"size": 2', f'"size": {fast}'))
+    monkeypatch.setattr("manualgrad.training.recipe.recipes", lambda: known)
+    monkeypatch.setattr("manualgrad.training.command.recipes", lambda: known)
+    monkeypatch.setattr("manualgrad.training.overview.recipes", lambda: known)
+    assert main(["--all", "--fast"]) == 1
+    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()[-4:]]
+    assert [re.sub(r" \d+\.\d s ", " ", row) for row in rows] == [
+        "first test_size 2 (runs/first/1)",
+        "second failed: ZeroDivisionError: three",
+        'third failed: --fast: FAST of third: No action for key "sise" to set its default.',
+        "fourth test_size 4 (runs/fourth/1)",
+    ]
+    assert sorted(path.name for path in Path("runs").iterdir() if any(path.iterdir())) == ["first", "fourth"]
+    shown = overview()
+    assert "  first   The first lesson.\n            last run 20" in shown
+    assert ": test_size 2 (runs/first/1, --fast)\n  second  The second lesson.\n  third" in shown
+    known = {name: known[name] for name in ("first", "fourth")}
+    assert main(["--all"]) == 0
+    assert ": test_size 100 (runs/first/2)\n" in overview()
 
 
 def test_the_configuration_can_be_shown_and_given_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,7 +272,14 @@ def test_the_mean_over_splits(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     out = tmp_path / "run"
     assert main(["breast_cancer", *SHORT, "--splits", "3", "--out", str(out)]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert sorted(p.name for p in out.iterdir()) == ["config.yaml", "metrics.json", "split-0", "split-1", "split-2"]
+    assert sorted(p.name for p in out.iterdir()) == [
+        "config.yaml",
+        "metrics.json",
+        "run.json",
+        "split-0",
+        "split-1",
+        "split-2",
+    ]
     each = [json.loads((out / f"split-{k}" / "metrics.json").read_text())["test_loss"] for k in range(3)]
     assert len(set(each)) > 1
     found = json.loads((out / "metrics.json").read_text())["test_loss"]

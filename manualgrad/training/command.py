@@ -1,34 +1,23 @@
-"""`manualgrad train`: run a recipe, or list them.
-
-A recipe is a file with a docstring, a dataclass `Config` and a function `run(config, run)` that leaves its results in
-the folder of `run` and returns its test metrics. The file is imported to read `Config`; what is slow to import is
-imported inside the function.
-"""
+"""`manualgrad train`: run a recipe, or all of them, or list them."""
 
 from __future__ import annotations
 
-import argparse
-import ast
-import dataclasses
-import importlib.util
 import statistics
 import sys
-import typing
+import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from jsonargparse import Namespace
-from jsonargparse.typing import PositiveInt
-
-import manualgrad
-from manualgrad.arguments import Mistake, Parser, nearest
+from manualgrad.arguments import Mistake
+from manualgrad.training.overview import main_figure, overview
+from manualgrad.training.recipe import OPTIONS, configure, load_recipe, parser_of, recipes
 from manualgrad.training.run import Run
 
 FAILED = 1
-OPTIONS = ("config", "out", "splits")  # of the command itself; the others are the recipe's
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,10 +29,20 @@ def main(argv: Sequence[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(overview())
         return 0
-    name = argv[0]
+    if argv[0] == "--all":
+        return train_all(argv[1:])
+    return 0 if train(argv[0], argv[1:]) else FAILED
+
+
+def train(name: str, argv: Sequence[str]) -> Path | None:
+    """Run the recipe of this name with these options; the folder of its results, None if the loss became infinite.
+
+    Raises Mistake as `main` does.
+    """
     recipe = load_recipe(name)
-    parser = parser_of(recipe)
-    options = parser.parse_args(argv[1:])
+    fast = "--fast" in argv
+    parser = parser_of(recipe, fast)
+    options = parser.parse_args(argv)
     splits, out = options.get("splits"), options.get("out")
     for option in OPTIONS:
         options.pop(option, None)
@@ -52,7 +51,39 @@ def main(argv: Sequence[str]) -> int:
         raise Mistake(f"--splits: {name} has no data.split")
     with new_run(Path(name).stem, out) as run:
         run.write("config.yaml", parser.dump(options))
+        run.write("run.json", {"recipe": run.name, "fast": fast})
         return _train(recipe, config, run, splits)
+
+
+def train_all(options: Sequence[str]) -> int:
+    """Run every recipe, one after the other, and tell what came of each; a recipe that fails does not end it.
+
+    Returns 1 if one failed, else 0. Raises Mistake for an option other than `--fast`.
+    """
+    for option in options:
+        if option != "--fast":
+            raise Mistake(f"--all takes --fast and nothing else, got {option}")
+    table = []
+    failed = False
+    for name in recipes():
+        print(f"{name}:", flush=True)
+        began = time.perf_counter()
+        try:
+            folder = train(name, options)
+            came = f"{main_figure(folder) or 'done'} ({folder})" if folder else "failed: the loss became infinite"
+        except Mistake as mistake:
+            print(f"manualgrad train {name}: {mistake}", file=sys.stderr)
+            folder, came = None, f"failed: {mistake}"
+        except Exception as error:  # a recipe with a bug must not keep the others from running
+            traceback.print_exc()
+            folder, came = None, f"failed: {type(error).__name__}: {error}"
+        failed |= folder is None
+        table.append((name, time.perf_counter() - began, came))
+        print(flush=True)
+    width = max(len(name) for name, _, _ in table)
+    for name, seconds, came in table:
+        print(f"{name:<{width}}  {seconds:6.1f} s  {came}")
+    return FAILED if failed else 0
 
 
 @contextmanager
@@ -67,87 +98,7 @@ def new_run(name: str, out: str | None) -> Iterator[Run]:
         yield run
 
 
-def overview() -> str:
-    """The help of `manualgrad train`: what it does, and every recipe with its first line."""
-    known = recipes()
-    width = max(map(len, known), default=0)
-    lessons = [f"  {name:<{width}}  {_docstring(path).splitlines()[0]}" for name, path in known.items()]
-    return "\n".join(
-        (
-            "usage: manualgrad train RECIPE [--config FILE.yaml] [--KEY VALUE ...] [--out FOLDER] [--splits N]",
-            "",
-            "Train with hand-written gradients, test, and leave checkpoint, metrics and plots in a run folder.",
-            "",
-            *lessons,
-            "",
-            "manualgrad train RECIPE --help tells the keys; RECIPE may be a file of your own, like those in recipes/.",
-        )
-    )
-
-
-def recipes() -> dict[str, Path]:
-    """Name and file of every recipe: inside the package where it is installed, beside it in a checkout."""
-    package = Path(manualgrad.__file__).parent
-    folder = next((f for f in (package / "recipes", package.parent / "recipes") if f.is_dir()), None)
-    return {path.stem: path for path in sorted(folder.glob("[!_]*.py"))} if folder else {}
-
-
-def load_recipe(name: str) -> ModuleType:
-    """The recipe of this name, or in this file, imported."""
-    known = recipes()
-    path = Path(name) if name.endswith(".py") else known.get(name)
-    if name.startswith("-"):
-        raise Mistake(f"the recipe comes first, then {name} ({', '.join(known)})")
-    if path is None:
-        raise Mistake(f"there is no recipe {name}{nearest(name, known)} ({', '.join(known)})")
-    if not path.is_file():
-        raise Mistake(f"there is no file {path}")
-    spec = importlib.util.spec_from_file_location(f"recipe_{path.stem}".replace(".", "_"), path)
-    if spec is None or spec.loader is None:  # cannot be for a file that ends in .py
-        raise ImportError(path)
-    recipe = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = recipe  # where dataclasses and jsonargparse look its types up
-    spec.loader.exec_module(recipe)
-    for part in ("Config", "run"):
-        if not hasattr(recipe, part):
-            raise Mistake(f"{path} is no recipe: it has no {part}")
-    return recipe
-
-
-def _docstring(path: Path) -> str:
-    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or path.stem
-
-
-def parser_of(recipe: ModuleType) -> Parser:
-    """The parser of a recipe's settings and of the command's own options."""
-    name = recipe.__name__.removeprefix("recipe_")
-    parser = Parser(f"train {name}", (recipe.__doc__ or name).split("\n\n")[0])
-    parser.add_argument("--config", action="config", help="YAML file of settings, such as --print_config shows")
-    parser.add_argument("--out", default=argparse.SUPPRESS, help="folder of this run; else the next in runs/" + name)
-    parser.add_argument(
-        "--splits", type=PositiveInt, default=argparse.SUPPRESS, help="run on data.split = 0, 1, ... and tell the mean"
-    )
-    parser.add_class_arguments(recipe.Config, None)
-    return parser
-
-
-def configure(kind: type[Any], values: Any, name: str = "") -> Any:
-    """The dataclass `kind` with these values, which the parser has found to be of the right types."""
-    if not isinstance(values, Namespace):
-        fields = ", ".join(f"{name}.{field.name}" for field in dataclasses.fields(kind))
-        raise Mistake(f"{name} holds settings ({fields}), got {values}")
-    types = typing.get_type_hints(kind)
-    given = dict(vars(values))
-    for key, value in given.items():
-        if dataclasses.is_dataclass(types[key]):
-            given[key] = configure(typing.cast(type, types[key]), value, f"{name}.{key}".lstrip("."))
-    try:
-        return kind(**given)
-    except ValueError as error:
-        raise Mistake(str(error)) from None
-
-
-def _train(recipe: ModuleType, config: Any, run: Run, splits: int | None) -> int:
+def _train(recipe: ModuleType, config: Any, run: Run, splits: int | None) -> Path | None:
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from manualgrad.training import CheckpointError, DataError, NonFiniteLoss
@@ -162,16 +113,19 @@ def _train(recipe: ModuleType, config: Any, run: Run, splits: int | None) -> int
     except NonFiniteLoss as error:
         print(f"manualgrad train {run.name}: {error}", file=sys.stderr)
         run.discard()
-        return FAILED
+        return None
     print(f"{run.folder}: {', '.join(sorted(path.name for path in run.folder.iterdir()))}")
-    return 0
+    return run.folder
 
 
 def _train_once(recipe: ModuleType, config: Any, run: Run) -> dict[str, float]:
     from lightning import seed_everything
 
-    seed_everything(config.seed, verbose=False)
-    return recipe.run(config, run)
+    seed_everything(getattr(config, "seed", 0), verbose=False)
+    metrics = recipe.run(config, run)
+    if metrics and not (run.folder / "metrics.json").exists():
+        run.write("metrics.json", metrics)
+    return metrics
 
 
 def _train_on_splits(recipe: ModuleType, config: Any, run: Run, splits: int) -> None:
