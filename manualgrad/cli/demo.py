@@ -13,7 +13,8 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import IO, TYPE_CHECKING
 
 from manualgrad.arguments import Parser
-from manualgrad.training.command import load_recipe, new_run
+from manualgrad.training.command import new_run
+from manualgrad.training.recipe import load_recipe
 
 if TYPE_CHECKING:
     from rich.console import Console
