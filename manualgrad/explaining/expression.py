@@ -105,12 +105,14 @@ def _element(parts: Sequence[Part], i: int, digits: int) -> str:
 
 
 def name(text: str) -> str:
-    """A name in MathML, with what follows an underscore as its index.
+    """A name in MathML, with what follows an underscore as its index, except in the names of parameters.
 
     >>> name("net_h1")
     '<msub><mi>net</mi><mi>h1</mi></msub>'
+    >>> name("self_attn.bias")
+    '<mi>self_attn.bias</mi>'
     """
     stem, _, index = text.partition("_")
-    if stem and index:
+    if stem and index and "." not in text:
         return f"<msub><mi>{html.escape(stem)}</mi><mi>{html.escape(index)}</mi></msub>"
     return f"<mi>{html.escape(text)}</mi>"
