@@ -196,7 +196,7 @@ def record(
         names[id(target)] = ("t", INPUT)
     tape = Tape()
     with unchanged(model), torch.enable_grad():
-        with _owners(model, tape) as owners, tape:
+        with recorded_layers(model, tape) as owners, tape:
             output = model(*inputs)
             loss_starts_at = len(tape.steps)
             value = loss(output) if target is None else loss(output, target)
@@ -421,7 +421,7 @@ def unchanged(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _owners(model: nn.Module, tape: Tape) -> Iterator[list[str]]:
+def recorded_layers(model: nn.Module, tape: Tape) -> Iterator[list[str]]:
     """A list that holds, once the block has ended, the innermost module that each step was recorded in."""
     owners: list[str] = []
     started: list[int] = []

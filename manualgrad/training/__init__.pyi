@@ -1,3 +1,8 @@
+from .callbacks.fail_on_non_finite import FailOnNonFinite as FailOnNonFinite
+from .callbacks.fail_on_non_finite import replay as replay
+from .callbacks.gradient_flow import GradientFlow as GradientFlow
+from .callbacks.gradient_parity import GradientParity as GradientParity
+from .callbacks.gradient_parity import GradientsPart as GradientsPart
 from .checkpoints import CheckpointError as CheckpointError
 from .checkpoints import load_weights as load_weights
 from .config import Data as Data

@@ -1,0 +1,1 @@
+"""Callbacks that watch the gradients of a Learner: are they right, do they reach every layer, are they numbers."""
