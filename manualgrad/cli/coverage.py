@@ -9,7 +9,7 @@ from manualgrad.coverage import coverage
 
 
 def show(format: str) -> None:
-    """The coverage as "json", "markdown" or "text", which is a table on a terminal; on a pipe one line per name, its fields separated by tabs."""
+    """The coverage as "json", "markdown" or "text": a table on a terminal, on a pipe one line per name with tabs."""
     found = coverage()
     if format == "json":
         print(json.dumps([e._asdict() for e in found], indent=2))
