@@ -16,6 +16,7 @@ from torch.nn.utils import parametrizations
 
 from manualgrad import functional, nn
 from manualgrad.conversion import MODULE_TWINS
+from manualgrad.spellings import TWINS
 
 # Helpers that torch.nn.functional imports; no functions of its own.
 _IMPORTED = frozenset(("typing", "torch._C", "torch._jit_internal", "torch.overrides"))
@@ -92,7 +93,7 @@ def _classes() -> Iterator[Entry]:
 def _functions() -> Iterator[Entry]:
     for name, theirs in _public(torch_functional):
         if callable(theirs) and not isinstance(theirs, type) and theirs.__module__ not in _IMPORTED:
-            mine = getattr(functional, name, None) or functional.TWINS.get(theirs)
+            mine = getattr(functional, name, None) or TWINS.get(theirs)
             yield _entry("torch.nn.functional", name, f"manualgrad.functional.{mine.__name__}" if mine else "")
 
 

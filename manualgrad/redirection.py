@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from manualgrad.formula import Formula, FormulaError
-from manualgrad.functional import TWINS, torch_names
+from manualgrad.spellings import TWINS, torch_names
 
 
 class by_hand(TorchFunctionMode):
     """Inside the block, every differentiable function of torch is computed by our formula, through torch's autograd.
 
-    Functions are looked up in `manualgrad.functional.TWINS`. Raises FormulaError, naming the function, where torch
+    Functions are looked up in `manualgrad.spellings.TWINS`. Raises FormulaError, naming the function, where torch
     would have differentiated something by itself. (A `Tape` does the same without torch's autograd.)
 
     >>> import torch

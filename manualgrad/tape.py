@@ -6,7 +6,7 @@ r"""Tape: back-propagation itself, without torch's autograd.
                and gradients that meet at a tensor used more than once add up
 
 Inside `with Tape() as tape:` ordinary torch code is recorded: `x + y`, `x @ w.mT`, `torch.relu`, `nn.Linear` of either
-kind. Every operation is looked up in `manualgrad.functional.TWINS`; one without a formula is refused by name, and
+kind. Every operation is looked up in `manualgrad.spellings.TWINS`; one without a formula is refused by name, and
 nothing is ever left to torch's autograd. Operations that have no derivative (argmax, comparisons, shapes) pass through.
 
 Source: Linnainmaa (1970); Rumelhart, Hinton & Williams (1986); for the tape, Speelpenning (1980).
@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from manualgrad.formula import Formula, FormulaError, active
-from manualgrad.functional import COMPOSITIONS, IN_PLACE, PASS_THROUGH, TWINS, torch_names
+from manualgrad.spellings import COMPOSITIONS, IN_PLACE, PASS_THROUGH, TWINS, torch_names
 
 _set_grad_enabled: Callable[[bool], None] = torch._C._set_grad_enabled
 _requires_grad: Any = getattr(Tensor, "requires_grad").__get__  # what reading the attribute calls  # noqa: B009

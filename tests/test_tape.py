@@ -16,7 +16,7 @@ from torch import Tensor
 from manualgrad import Tape, nn
 from manualgrad import functional as F
 from manualgrad.formula import Formula, FormulaError, call, save
-from manualgrad.functional import IN_PLACE, TWINS
+from manualgrad.spellings import IN_PLACE, TWINS
 
 Code = Callable[..., Tensor]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import zlib
 from collections.abc import Callable, Sequence
@@ -190,3 +191,13 @@ class Row:
     def seed(self) -> int:
         """The row's own seed, from its name."""
         return zlib.crc32(self.name.encode())
+
+
+def signed_as(function: Callable[..., Any], twin: Callable[..., Any]) -> Callable[..., Any]:
+    """`twin` with the signature of `function`, which torch documents as a method only, or with several signatures."""
+
+    @functools.wraps(function)
+    def torchs(*args: Any, **keywords: Any) -> Any:
+        return twin(*args, **keywords)
+
+    return torchs

@@ -5,18 +5,16 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from manualgrad.arguments import Mistake, Parser, nearest
+from manualgrad.explaining.formula_text import formula_lines
 
 if TYPE_CHECKING:
     from manualgrad.catalogue import Row
-
-PASSES = ("forward", "backward", "tangent")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -72,27 +70,6 @@ def signature(function: Callable[..., Any]) -> str:
     return f"{function.__name__}({', '.join(str(p.replace(annotation=p.empty)) for p in parameters)})"
 
 
-def formulas(text: str) -> dict[str, list[str]]:
-    """The lines of each pass in a formula's docstring, spaces that align them taken out.
-
-    >>> formulas("  forward    y  = s(x)\\n  backward   dx = dy y    elementwise\\n             dz = 0")
-    {'forward': ['y = s(x)'], 'backward': ['dx = dy y, elementwise', 'dz = 0'], 'tangent': []}
-    """
-    found: dict[str, list[str]] = {name: [] for name in PASSES}
-    current = None
-    for line in text.splitlines():
-        start = re.match(rf" *({'|'.join(PASSES)})  +(?=\S)", line)
-        if start:
-            current = start[1]
-            line = line[start.end() :]
-        elif not line.startswith(" "):
-            current = None
-        if current:
-            line = re.sub(r"\s+=\s+", " = ", line.strip(), count=1)
-            found[current].append(re.sub(r",?\s{2,}", ", ", line))
-    return found
-
-
 def entries(name: str | None = None) -> list[dict[str, Any]]:
     """What `--json` says: of the whole catalogue, or of one function on the shelf."""
     from manualgrad import functional
@@ -106,13 +83,12 @@ def entries(name: str | None = None) -> list[dict[str, Any]]:
 
 
 def entry(row: Row, family: str) -> dict[str, Any]:
-    own, shared = formulas(row.text), formulas(page(row))
     return {
         "name": row.name,
         "signature": signature(row.function),
         "family": family,
         "modules": sorted({f"manualgrad.nn.{drop.module.__name__}" for drop in row.modules}),
-        **{name: own[name] or shared[name] for name in PASSES},
+        **formula_lines(row.formula),
         "text": page(row),
     }
 
@@ -126,8 +102,8 @@ def markdown() -> str:
         lines += ["<details>", f"<summary>{family} ({len(rows)})</summary>", ""]
         lines += ["| name | forward | backward |", "| --- | --- | --- |"]
         for row in rows:
-            passes = formulas(row.text)
-            lines.append(f"| `{row.name}` | {_cell(passes['forward'])} | {_cell(passes['backward'])} |")
+            formulas = formula_lines(row.formula)
+            lines.append(f"| `{row.name}` | {_cell(formulas['forward'])} | {_cell(formulas['backward'])} |")
         lines += ["", "</details>", ""]
     return "\n".join(lines).rstrip()
 
@@ -143,8 +119,8 @@ def _show() -> None:
     if not sys.stdout.isatty():
         for family, rows in FAMILIES.items():
             for row in rows:
-                passes = formulas(row.text)
-                print(family, row.name, *("; ".join(passes[name]) for name in ("forward", "backward")), sep="\t")
+                formulas = formula_lines(row.formula)
+                print(family, row.name, *("; ".join(formulas[name]) for name in ("forward", "backward")), sep="\t")
         return
 
     from rich import box
@@ -159,8 +135,8 @@ def _show() -> None:
     for family, rows in FAMILIES.items():
         table.add_row(Text(family, style="dim italic"))
         for row in rows:
-            passes = formulas(row.text)
-            table.add_row(row.name, *(Text("\n".join(passes[name])) for name in ("forward", "backward")))
+            formulas = formula_lines(row.formula)
+            table.add_row(row.name, *(Text("\n".join(formulas[name])) for name in ("forward", "backward")))
         table.add_section()
     console = Console()
     console.print(table)

@@ -10,24 +10,25 @@ import html
 import inspect
 import re
 import sys
+from typing import TYPE_CHECKING
 
-from manualgrad.formula import Formula
+if TYPE_CHECKING:
+    from manualgrad.formula import Formula
 
 DIRECTIONS = ("forward", "backward", "tangent")
 
 
 def formula_lines(formula: type[Formula]) -> dict[str, list[str]]:
-    """The lines that the docstring of `formula`, or of its file, gives for each direction.
+    """The lines of each direction in the docstring of `formula`, or else in that of its file, not aligned any more.
 
     >>> from manualgrad.formulas.sigmoid import SigmoidFunction
     >>> formula_lines(SigmoidFunction)["backward"]
     ['dx = dy . y (1 - y)']
     """
-    for documented in (formula.__dict__.get("__doc__"), sys.modules[formula.__module__].__doc__):
-        found = _lines(inspect.cleandoc(documented or ""))
-        if found["backward"]:
-            break
-    return found
+    own, shared = (
+        _lines(inspect.cleandoc(d or "")) for d in (formula.__doc__, sys.modules[formula.__module__].__doc__)
+    )
+    return {direction: own[direction] or shared[direction] for direction in DIRECTIONS}
 
 
 def _lines(documented: str) -> dict[str, list[str]]:

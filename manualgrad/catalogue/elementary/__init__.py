@@ -1,0 +1,26 @@
+"""Rows of the elementary operations: a file for each of `formulas/` that has several of them."""
+
+from manualgrad.catalogue.elementary import (
+    arithmetic,
+    choice,
+    extremes,
+    indexing,
+    joining,
+    matmul,
+    pointwise,
+    reductions,
+    shape,
+)
+from manualgrad.catalogue.row import Row
+
+ROWS: tuple[Row, ...] = (
+    *arithmetic.ROWS,
+    *pointwise.ROWS,
+    *matmul.ROWS,
+    *reductions.ROWS,
+    *extremes.ROWS,
+    *choice.ROWS,
+    *shape.ROWS,
+    *indexing.ROWS,
+    *joining.ROWS,
+)

@@ -1,0 +1,64 @@
+"""Rows of the products of matrices."""
+
+import torch
+
+from manualgrad import functional as F
+from manualgrad.catalogue.row import Row, normal, sample
+from manualgrad.formulas.matmul import AddmmFunction, DotFunction, MatmulFunction, MvFunction
+
+ROWS: tuple[Row, ...] = (
+    Row(
+        F.matmul,
+        torch.matmul,
+        MatmulFunction,
+        samples=(
+            sample(normal(3, 4), normal(4, 2)),
+            sample(normal(4), normal(4)),
+            sample(normal(4), normal(4, 2)),
+            sample(normal(3, 4), normal(4)),
+            sample(normal(2, 3, 4), normal(4, 2)),
+            sample(normal(2, 3, 4), normal(2, 4, 2)),
+            sample(normal(5, 1, 3, 4), normal(2, 4, 2)),
+            sample(normal(3, 4), normal(2, 4, 2)),
+            sample(normal(2, 3, 4), normal(4)),
+            sample(normal(4), normal(2, 4, 3)),
+            sample(normal(0, 4), normal(4, 2)),
+            sample(normal(3, 0), normal(0, 2)),
+        ),
+    ),
+    Row(
+        F.mm,
+        torch.mm,
+        MatmulFunction,
+        samples=(sample(normal(3, 4), normal(4, 2)), sample(normal(3, 0), normal(0, 2))),
+    ),
+    Row(
+        F.bmm,
+        torch.bmm,
+        MatmulFunction,
+        samples=(sample(normal(5, 3, 4), normal(5, 4, 2)), sample(normal(0, 3, 4), normal(0, 4, 2))),
+    ),
+    Row(F.mv, torch.mv, MvFunction, samples=(sample(normal(3, 4), normal(4)), sample(normal(0, 4), normal(4)))),
+    Row(F.dot, torch.dot, DotFunction, samples=(sample(normal(4), normal(4)), sample(normal(0), normal(0)))),
+    Row(
+        F.addmm,
+        torch.addmm,
+        AddmmFunction,
+        samples=(
+            sample(normal(3, 2), normal(3, 4), normal(4, 2)),
+            sample(normal(2), normal(3, 4), normal(4, 2), beta=0.3, alpha=-2),
+            sample(normal(3, 1), normal(3, 4), normal(4, 2), beta=2),
+            sample(normal(), normal(0, 4), normal(4, 2)),
+            sample(normal(2), normal(3, 0), normal(0, 2)),
+        ),
+    ),
+    Row(
+        F.baddbmm,
+        torch.baddbmm,
+        AddmmFunction,
+        samples=(
+            sample(normal(5, 3, 2), normal(5, 3, 4), normal(5, 4, 2)),
+            sample(normal(3, 1), normal(5, 3, 4), normal(5, 4, 2), beta=0.3, alpha=-2),
+        ),
+    ),
+)

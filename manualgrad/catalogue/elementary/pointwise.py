@@ -1,0 +1,67 @@
+"""Rows of the functions of one number, applied to every element."""
+
+from typing import Any
+
+import torch
+
+from manualgrad import functional as F
+from manualgrad.catalogue.row import Row, away_from, fixed, normal, sample, uniform
+from manualgrad.formula import Formula
+from manualgrad.formulas.exponentials import ExpFunction, Expm1Function, Log1pFunction, LogFunction
+from manualgrad.formulas.magnitude import AbsFunction, SignFunction
+from manualgrad.formulas.powers import ReciprocalFunction, RsqrtFunction, SqrtFunction, SquareFunction
+from manualgrad.formulas.rounding import CeilFunction, FloorFunction, RoundFunction, TruncFunction
+from manualgrad.formulas.trigonometry import CosFunction, SinFunction
+
+
+def _anywhere(function: Any, twin: Any, formula: type[Formula], *extremes: float) -> Row:
+    """A smooth function of any number."""
+    samples = sample(normal(3, 4)), sample(normal()), sample(normal(2, 0)), sample(normal(2, 1, 3, scale=2))
+    return Row(function, twin, formula, samples, extremes=(sample(fixed(*extremes)),) if extremes else ())
+
+
+def _positive(function: Any, twin: Any, formula: type[Formula], *extremes: float) -> Row:
+    """A smooth function of positive numbers."""
+    shapes = (3, 4), (), (2, 0), (2, 1, 3)
+    samples = tuple(sample(uniform(*shape, low=0.2, high=3)) for shape in shapes)
+    return Row(function, twin, formula, samples, extremes=(sample(fixed(*extremes)),))
+
+
+def _staircase(function: Any, twin: Any, formula: type[Formula], **keywords: Any) -> Row:
+    """A function that is flat but for its steps."""
+    steps = [k / 2 for k in range(-8, 9)]
+    shapes = (3, 4), (), (2, 0)
+    samples = [sample(away_from(*shape, kinks=steps)) for shape in shapes]
+    if keywords:
+        samples.append(sample(normal(3), **keywords))
+    return Row(function, twin, formula, tuple(samples), kinks=(sample(fixed(-1.0, -0.5, 0.0, 0.5, 1.0, 1.5)),))
+
+
+ROWS: tuple[Row, ...] = (
+    _anywhere(F.exp, torch.exp, ExpFunction, -1e3, -90.0, 0.0, 80.0, 1e3),
+    _anywhere(F.expm1, torch.expm1, Expm1Function, -1e3, -1e-9, 0.0, 1e-9, 1e3),
+    _positive(F.log, torch.log, LogFunction, 0.0, 1e-30, 1e30),
+    _positive(F.log1p, torch.log1p, Log1pFunction, -1.0, -1e-9, 1e-9, 1e30),
+    _positive(F.sqrt, torch.sqrt, SqrtFunction, 0.0, 1e-30, 1e30),
+    _positive(F.rsqrt, torch.rsqrt, RsqrtFunction, 0.0, 1e-8, 1e30),
+    _anywhere(F.square, torch.square, SquareFunction, -1e10, 1e-30, 1e30),
+    _positive(F.reciprocal, torch.reciprocal, ReciprocalFunction, 0.0, 1e-10, -1e30),
+    Row(
+        F.abs,
+        torch.abs,
+        AbsFunction,
+        samples=(
+            sample(away_from(3, 4, kinks=(0,))),
+            sample(away_from(kinks=(0,))),
+            sample(away_from(2, 0, kinks=(0,))),
+        ),
+        kinks=(sample(fixed(-0.0, 0.0)),),
+    ),
+    _anywhere(F.sin, torch.sin, SinFunction, -1e6, 1e6),
+    _anywhere(F.cos, torch.cos, CosFunction, -1e6, 1e6),
+    _staircase(F.floor, torch.floor, FloorFunction),
+    _staircase(F.ceil, torch.ceil, CeilFunction),
+    _staircase(F.trunc, torch.trunc, TruncFunction),
+    _staircase(F.round, torch.round, RoundFunction, decimals=1),
+    _staircase(F.sign, torch.sign, SignFunction),
+)

@@ -1,0 +1,80 @@
+"""Rows of sums, means, spreads and what is like them."""
+
+import torch
+
+from manualgrad import functional as F
+from manualgrad.catalogue.row import Draw, Row, fixed, normal, sample, signed_as
+from manualgrad.formulas.reductions import (
+    CumsumFunction,
+    LogsumexpFunction,
+    MeanFunction,
+    StdFunction,
+    SumFunction,
+    VarFunction,
+)
+
+REDUCED = (
+    sample(normal(3, 4)),
+    sample(normal(3, 4), 1),
+    sample(normal(3, 4, 2), (0, -1)),
+    sample(normal(3, 4), 0, keepdim=True),
+    sample(normal(3, 4), None, True),
+    sample(normal()),
+    sample(normal(), 0),
+)
+
+SINGLE = Draw(lambda g, _: torch.randn(3, 4, generator=g))  # float32 always
+
+_TYPED = sample(SINGLE, 0, dtype=torch.float64)
+
+EMPTY = sample(normal(0, 3), 1), sample(normal(2, 0), 1)
+
+_SPREAD = (
+    sample(normal(3, 4)),
+    sample(normal(3, 4), 1, correction=0),
+    sample(normal(3, 4, 2), (0, -1), keepdim=True),
+    sample(normal(3, 4), correction=2, keepdim=True),
+)
+
+ROWS: tuple[Row, ...] = (
+    Row(F.sum, signed_as(F.sum, torch.sum), SumFunction, samples=(*REDUCED, _TYPED, *EMPTY, sample(normal(0)))),
+    Row(F.mean, signed_as(F.mean, torch.mean), MeanFunction, samples=(*REDUCED, _TYPED, *EMPTY)),
+    Row(
+        F.var,
+        torch.var,
+        VarFunction,
+        samples=_SPREAD,
+    ),
+    Row(
+        F.std,
+        torch.std,
+        StdFunction,
+        samples=_SPREAD,
+        kinks=(sample(fixed([2.0, 2.0, 2.0])),),
+    ),
+    Row(
+        F.logsumexp,
+        torch.logsumexp,
+        LogsumexpFunction,
+        samples=(
+            sample(normal(3, 4), 1),
+            sample(normal(3, 4, 2), (0, -1)),
+            sample(normal(3, 4), 0, keepdim=True),
+            sample(normal(), 0),
+            sample(normal(0, 3), 1),
+        ),
+        extremes=(sample(fixed(-1e4, 0.0, 1e4), 0), sample(fixed([-1e9, -1e9 + 1]), 0)),
+    ),
+    Row(
+        F.cumsum,
+        torch.cumsum,
+        CumsumFunction,
+        samples=(
+            sample(normal(3, 4), 1),
+            sample(normal(3, 4, 2), 0),
+            sample(normal(), 0),
+            sample(normal(0, 3), 0),
+            sample(SINGLE, -1, dtype=torch.float64),
+        ),
+    ),
+)

@@ -1,0 +1,412 @@
+"""Every spelling that torch has for a function on our shelf: `TWINS` maps torch's functions to ours.
+
+The tape and `by_hand` look up here what a model calls.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as T
+
+from manualgrad import functional as F
+
+
+def _getter(name: str) -> Callable[..., Any]:
+    """What reading the attribute `x.name` of a tensor calls."""
+    return getattr(Tensor, name).__get__
+
+
+def _reversed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with its two operands swapped: what `1 - x` calls on x."""
+
+    def swapped(input: Any, other: Any, **keywords: Any) -> Any:
+        return function(other, input, **keywords)
+
+    return swapped
+
+
+def _with_dtype_third(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`softmax` or `log_softmax` with the arguments of `torch.softmax`, which knows no `_stacklevel`."""
+
+    def spelled(input: Tensor, dim: int, dtype: torch.dtype | None = None) -> Any:
+        return function(input, dim, dtype=dtype)
+
+    return spelled
+
+
+def _with_sizes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function(input, sizes)` as a tensor's methods spell it: `x.view(2, 3)` or `x.view((2, 3))`, by any keyword."""
+
+    def spelled(input: Tensor, *sizes: Any, **named: Any) -> Any:
+        given = sizes or tuple(named.values())
+        return function(input, given[0] if isinstance(given[0], (Sequence, torch.dtype)) else given)
+
+    return spelled
+
+
+def _with_unbiased(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`var` or `std` with torch's older arguments too: `x.var(unbiased=False)`, `x.var(False)`, `x.var(0, False)`."""
+
+    def spelled(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, **named: Any) -> Any:
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        correction = named.get("correction")
+        return function(input, dim, keepdim=keepdim, correction=int(unbiased) if correction is None else correction)
+
+    return spelled
+
+
+def _to(place: Any) -> Callable[..., Any]:
+    """`x.double()`, `x.cpu()` and the like."""
+
+    def spelled(input: Tensor, **keywords: Any) -> Any:
+        return F.to(input, place, **keywords)
+
+    return spelled
+
+
+def _type(input: Tensor, dtype: Any = None, **keywords: Any) -> Any:
+    """`x.type(dtype)`; `x.type()` tells the name of the type."""
+    return F.to(input, torch.empty(0).type(dtype).dtype, **keywords) if dtype else input.type()
+
+
+def _copied(input: Tensor, src: Tensor, non_blocking: bool = False) -> Any:
+    """What `x.copy_(src)` leaves in x."""
+    return F.to(F.broadcast_to(src, input.shape), input.device, input.dtype, non_blocking=non_blocking)
+
+
+def _filled(input: Tensor, value: Any) -> Any:
+    """What `x.fill_(value)` leaves in x."""
+    return _copied(input, value) if isinstance(value, Tensor) else torch.full_like(input, value)
+
+
+def torch_names(keywords: dict[str, Any]) -> dict[str, Any]:
+    """The arguments by torch's names, where they were given by numpy's, which torch takes too; without `out=None`."""
+    return {_NUMPY_NAMES.get(k, k): value for k, value in keywords.items() if k != "out" or value is not None}
+
+
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "a": "input", "x": "input", "x1": "input", "x2": "other"}
+
+
+def _where(condition: Tensor, *operands: Any) -> Any:
+    """`torch.where`, which given the condition alone tells the places where it holds."""
+    return F.where(condition, *operands) if operands else torch.where(condition)
+
+
+def _where_else(input: Tensor, condition: Tensor, other: Any) -> Any:
+    """`x.where(condition, other)`."""
+    return F.where(condition, input, other)
+
+
+def _like(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function(input, shape)` as `x.view_as(other)` spells it."""
+
+    def spelled(input: Tensor, other: Tensor) -> Any:
+        return function(input, other.shape)
+
+    return spelled
+
+
+def _reversed_dimensions(input: Tensor) -> Tensor:
+    """`x.T`."""
+    return F.permute(input, range(input.dim())[::-1])
+
+
+# One line per function: ours, then every spelling that torch has for it.
+_SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
+    # activations
+    (F.sigmoid, torch.sigmoid, Tensor.sigmoid, torch.special.expit, T.sigmoid),
+    (F.tanh, torch.tanh, Tensor.tanh, T.tanh),
+    (F.relu, torch.relu, Tensor.relu, T.relu),
+    (F.logsigmoid, T.logsigmoid),
+    (F.relu6, T.relu6),
+    (F.hardtanh, T.hardtanh),
+    (F.leaky_relu, T.leaky_relu),
+    (F.prelu, T.prelu, Tensor.prelu),
+    (F.rrelu, T.rrelu, torch.rrelu),
+    (F.elu, T.elu),
+    (F.selu, T.selu, torch.selu),
+    (F.celu, T.celu, torch.celu),
+    (F.gelu, T.gelu),
+    (F.silu, T.silu),
+    (F.mish, T.mish),
+    (F.hardsigmoid, T.hardsigmoid),
+    (F.hardswish, T.hardswish),
+    (F.softplus, T.softplus),
+    (F.softsign, T.softsign),
+    (F.tanhshrink, T.tanhshrink),
+    (F.hardshrink, T.hardshrink, Tensor.hardshrink),
+    (F.softshrink, T.softshrink),
+    (F.threshold, T.threshold, torch.threshold),
+    (F.glu, T.glu),
+    (F.softmin, T.softmin),
+    (F.gumbel_softmax, T.gumbel_softmax),
+    (F.softmax, T.softmax),
+    (_with_dtype_third(F.softmax), torch.softmax, Tensor.softmax, torch.special.softmax),
+    (F.log_softmax, T.log_softmax),
+    (_with_dtype_third(F.log_softmax), torch.log_softmax, Tensor.log_softmax, torch.special.log_softmax),
+    # normalisation
+    (F.layer_norm, T.layer_norm),
+    (F.rms_norm, T.rms_norm),
+    (F.group_norm, T.group_norm),
+    (F.batch_norm, T.batch_norm),
+    (F.instance_norm, T.instance_norm),
+    (F.local_response_norm, T.local_response_norm),
+    (F.normalize, T.normalize),
+    (F.weight_norm, torch._weight_norm),
+    # layers
+    (F.linear, T.linear),
+    (F.bilinear, T.bilinear),
+    # recurrent networks
+    (F.lstm, torch.lstm),
+    (F.gru, torch.gru),
+    (F.rnn_tanh, torch.rnn_tanh),
+    (F.rnn_relu, torch.rnn_relu),
+    (F.lstm_cell, torch.lstm_cell),
+    (F.gru_cell, torch.gru_cell),
+    (F.rnn_tanh_cell, torch.rnn_tanh_cell),
+    (F.rnn_relu_cell, torch.rnn_relu_cell),
+    # convolution, pooling, embedding, dropout
+    (F.dropout, T.dropout),
+    (F.conv1d, T.conv1d),
+    (F.conv2d, T.conv2d),
+    (F.conv3d, T.conv3d),
+    (F.conv_transpose1d, T.conv_transpose1d),
+    (F.conv_transpose2d, T.conv_transpose2d),
+    (F.conv_transpose3d, T.conv_transpose3d),
+    (F.max_pool1d, T.max_pool1d, torch.max_pool1d),
+    (F.max_pool2d, T.max_pool2d, torch.max_pool2d),
+    (F.max_pool3d, T.max_pool3d, torch.max_pool3d),
+    (F.max_pool1d_with_indices, T.max_pool1d_with_indices, torch.max_pool1d_with_indices),
+    (F.max_pool2d_with_indices, T.max_pool2d_with_indices),
+    (F.max_pool3d_with_indices, T.max_pool3d_with_indices),
+    (F.adaptive_max_pool1d, T.adaptive_max_pool1d),
+    (F.adaptive_max_pool2d, T.adaptive_max_pool2d),
+    (F.adaptive_max_pool3d, T.adaptive_max_pool3d),
+    (F.adaptive_max_pool1d_with_indices, T.adaptive_max_pool1d_with_indices, torch.adaptive_max_pool1d),
+    (F.adaptive_max_pool2d_with_indices, T.adaptive_max_pool2d_with_indices),
+    (F.adaptive_max_pool3d_with_indices, T.adaptive_max_pool3d_with_indices),
+    (F.fractional_max_pool2d, T.fractional_max_pool2d),
+    (F.fractional_max_pool3d, T.fractional_max_pool3d),
+    (F.fractional_max_pool2d_with_indices, T.fractional_max_pool2d_with_indices),
+    (F.fractional_max_pool3d_with_indices, T.fractional_max_pool3d_with_indices),
+    (F.max_unpool1d, T.max_unpool1d),
+    (F.max_unpool2d, T.max_unpool2d),
+    (F.max_unpool3d, T.max_unpool3d),
+    (F.avg_pool1d, T.avg_pool1d),
+    (F.avg_pool2d, T.avg_pool2d),
+    (F.avg_pool3d, T.avg_pool3d),
+    (F.adaptive_avg_pool1d, T.adaptive_avg_pool1d),
+    (F.adaptive_avg_pool2d, T.adaptive_avg_pool2d),
+    (F.adaptive_avg_pool3d, T.adaptive_avg_pool3d),
+    (F.lp_pool1d, T.lp_pool1d),
+    (F.lp_pool2d, T.lp_pool2d),
+    (F.lp_pool3d, T.lp_pool3d),
+    (F.pad, T.pad),
+    (F.embedding, T.embedding),
+    (F.embedding_bag, T.embedding_bag),
+    (F.dropout1d, T.dropout1d),
+    (F.dropout2d, T.dropout2d),
+    (F.dropout3d, T.dropout3d),
+    (F.alpha_dropout, T.alpha_dropout),
+    (F.feature_alpha_dropout, T.feature_alpha_dropout),
+    (F.fold, T.fold),
+    (F.unfold, T.unfold),
+    (F.pixel_shuffle, T.pixel_shuffle),
+    (F.pixel_unshuffle, T.pixel_unshuffle),
+    (F.channel_shuffle, T.channel_shuffle, torch.channel_shuffle, torch.native_channel_shuffle),
+    (F.interpolate, T.interpolate),
+    (F.upsample, T.upsample),
+    (F.upsample_nearest, T.upsample_nearest),
+    (F.upsample_bilinear, T.upsample_bilinear),
+    (F.grid_sample, T.grid_sample),
+    (F.affine_grid, T.affine_grid),
+    (F.conv_tbc, T.conv_tbc),
+    # attention
+    (F.scaled_dot_product_attention, T.scaled_dot_product_attention),
+    (F.multi_head_attention_forward, T.multi_head_attention_forward),
+    # losses
+    (F.mse_loss, T.mse_loss),
+    (F.l1_loss, T.l1_loss),
+    (F.huber_loss, T.huber_loss),
+    (F.smooth_l1_loss, T.smooth_l1_loss),
+    (F.binary_cross_entropy, T.binary_cross_entropy),
+    (F.binary_cross_entropy_with_logits, T.binary_cross_entropy_with_logits),
+    (F.nll_loss, T.nll_loss),
+    (F.cross_entropy, T.cross_entropy),
+    (F.kl_div, T.kl_div),
+    (F.hinge_embedding_loss, T.hinge_embedding_loss),
+    (F.margin_ranking_loss, T.margin_ranking_loss),
+    (F.soft_margin_loss, T.soft_margin_loss),
+    (F.multilabel_soft_margin_loss, T.multilabel_soft_margin_loss),
+    (F.multi_margin_loss, T.multi_margin_loss),
+    (F.multilabel_margin_loss, T.multilabel_margin_loss),
+    (F.poisson_nll_loss, T.poisson_nll_loss),
+    (F.gaussian_nll_loss, T.gaussian_nll_loss),
+    (F.cosine_embedding_loss, T.cosine_embedding_loss),
+    (F.triplet_margin_loss, T.triplet_margin_loss),
+    (F.triplet_margin_with_distance_loss, T.triplet_margin_with_distance_loss),
+    (F.cosine_similarity, T.cosine_similarity, torch.cosine_similarity),
+    (F.pairwise_distance, T.pairwise_distance, torch.pairwise_distance),
+    (F.pdist, T.pdist, torch.pdist),
+    (F.ctc_loss, T.ctc_loss),
+    (F.linear_cross_entropy, getattr(T, "linear_cross_entropy", F.linear_cross_entropy)),  # torch has it since 2.13
+    # elementary operations
+    (F.add, torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__),
+    (F.sub, torch.sub, Tensor.sub, Tensor.__sub__, torch.subtract, Tensor.subtract),
+    (_reversed(F.sub), torch.rsub, Tensor.__rsub__),
+    (F.mul, torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__, torch.multiply, Tensor.multiply),
+    (F.div, torch.div, Tensor.div, Tensor.__truediv__, Tensor.__div__, torch.divide, Tensor.divide),
+    (F.div, torch.true_divide, Tensor.true_divide),
+    (_reversed(F.div), Tensor.__rtruediv__),
+    (F.neg, torch.neg, Tensor.neg, Tensor.__neg__, torch.negative, Tensor.negative),
+    (F.pow, torch.pow, Tensor.pow, Tensor.__pow__),
+    (_reversed(F.pow), Tensor.__rpow__),
+    (F.exp, torch.exp, Tensor.exp),
+    (F.expm1, torch.expm1, Tensor.expm1, torch.special.expm1),
+    (F.log, torch.log, Tensor.log),
+    (F.log1p, torch.log1p, Tensor.log1p, torch.special.log1p),
+    (F.sqrt, torch.sqrt, Tensor.sqrt),
+    (F.rsqrt, torch.rsqrt, Tensor.rsqrt),
+    (F.square, torch.square, Tensor.square),
+    (F.reciprocal, torch.reciprocal, Tensor.reciprocal),
+    (F.abs, torch.abs, Tensor.abs, Tensor.__abs__, torch.absolute, Tensor.absolute),
+    (F.sin, torch.sin, Tensor.sin),
+    (F.cos, torch.cos, Tensor.cos),
+    (F.floor, torch.floor, Tensor.floor),
+    (F.ceil, torch.ceil, Tensor.ceil),
+    (F.trunc, torch.trunc, Tensor.trunc, torch.fix, Tensor.fix),
+    (F.round, torch.round, Tensor.round, torch.special.round),
+    (F.sign, torch.sign, Tensor.sign, torch.sgn, Tensor.sgn),
+    (F.matmul, torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.linalg.matmul),
+    (_reversed(F.matmul), Tensor.__rmatmul__),
+    (F.mm, torch.mm, Tensor.mm),
+    (F.bmm, torch.bmm, Tensor.bmm),
+    (F.mv, torch.mv, Tensor.mv),
+    (F.dot, torch.dot, Tensor.dot, torch.vdot, Tensor.vdot),  # the same for real numbers
+    (F.addmm, torch.addmm, Tensor.addmm),
+    (F.baddbmm, torch.baddbmm, Tensor.baddbmm),
+    (F.sum, torch.sum, Tensor.sum),
+    (F.mean, torch.mean, Tensor.mean),
+    (_with_unbiased(F.var), torch.var, Tensor.var),
+    (_with_unbiased(F.std), torch.std, Tensor.std),
+    (F.logsumexp, torch.logsumexp, Tensor.logsumexp, torch.special.logsumexp),
+    (F.cumsum, torch.cumsum, Tensor.cumsum),
+    (F.max, torch.max, Tensor.max),
+    (F.min, torch.min, Tensor.min),
+    (F.amax, torch.amax, Tensor.amax),
+    (F.amin, torch.amin, Tensor.amin),
+    (F.maximum, torch.maximum, Tensor.maximum),
+    (F.minimum, torch.minimum, Tensor.minimum),
+    (F.clamp, torch.clamp, Tensor.clamp, torch.clip, Tensor.clip),
+    (F.clamp_min, torch.clamp_min, Tensor.clamp_min),
+    (F.clamp_max, torch.clamp_max, Tensor.clamp_max),
+    (_where, torch.where),
+    (_where_else, Tensor.where),
+    (F.masked_fill, torch.masked_fill, Tensor.masked_fill),
+    (F.reshape, torch.reshape),
+    (_with_sizes(F.reshape), Tensor.reshape),
+    (_like(F.reshape), Tensor.reshape_as),
+    (_with_sizes(F.view), Tensor.view),
+    (_like(F.view), Tensor.view_as),
+    (F.flatten, torch.flatten, Tensor.flatten, torch.ravel, Tensor.ravel),
+    (F.unflatten, torch.unflatten, Tensor.unflatten),
+    (F.squeeze, torch.squeeze, Tensor.squeeze),
+    (F.unsqueeze, torch.unsqueeze, Tensor.unsqueeze),
+    (F.transpose, torch.transpose, Tensor.transpose, torch.swapaxes, Tensor.swapaxes),
+    (F.transpose, torch.swapdims, Tensor.swapdims),
+    (F.t, torch.t, Tensor.t),
+    (F.matrix_transpose, _getter("mT"), _getter("mH"), torch.adjoint, Tensor.adjoint),
+    (_reversed_dimensions, _getter("T")),
+    (F.t, _getter("H")),
+    (F.permute, torch.permute),
+    (_with_sizes(F.permute), Tensor.permute),
+    (F.movedim, torch.movedim, Tensor.movedim, torch.moveaxis, Tensor.moveaxis),
+    (_with_sizes(F.expand), Tensor.expand),
+    (_like(F.expand), Tensor.expand_as),
+    (F.broadcast_to, torch.broadcast_to),
+    (_with_sizes(F.broadcast_to), Tensor.broadcast_to),
+    (F.broadcast_tensors, torch.broadcast_tensors),
+    (_with_sizes(F.repeat), Tensor.repeat),
+    (F.flip, torch.flip),
+    (_with_sizes(F.flip), Tensor.flip),
+    (F.clone, torch.clone, Tensor.clone),
+    (F.contiguous, Tensor.contiguous),
+    (F.to, Tensor.to, Tensor.type_as),
+    (_to(torch.float64), Tensor.double),
+    (_to(torch.float32), Tensor.float),
+    (_to(torch.float16), Tensor.half),
+    (_to(torch.bfloat16), Tensor.bfloat16),
+    (_to("cpu"), Tensor.cpu),
+    (_type, Tensor.type),
+    (F.getitem, Tensor.__getitem__),
+    (F.select, torch.select, Tensor.select),
+    (F.narrow, torch.narrow, Tensor.narrow),
+    (F.index_select, torch.index_select, Tensor.index_select),
+    (F.gather, torch.gather, Tensor.gather),
+    (F.cat, torch.cat, torch.concat, torch.concatenate),
+    (F.stack, torch.stack),
+    (F.split, torch.split, Tensor.split),
+    (F.chunk, torch.chunk, Tensor.chunk),
+    (F.unbind, torch.unbind, Tensor.unbind),
+)
+
+# torch's function -> ours, of the same arguments.
+TWINS: dict[Callable[..., Any], Callable[..., Any]] = {
+    theirs: f for f, *spellings in _SPELLINGS for theirs in spellings
+}
+
+# Those of them that call what the user gives them: the tape has to see what that does.
+COMPOSITIONS: frozenset[Callable[..., Any]] = frozenset(
+    f for f in TWINS.values() if f.__module__.startswith("manualgrad.compositions")
+)
+
+# torch's in-place function -> ours, which returns a new tensor: `add_` stands for `add`, `__iadd__` for `__add__`.
+IN_PLACE: dict[Callable[..., Any], Callable[..., Any]] = {
+    getattr(owner, name): f
+    for theirs, f in TWINS.items()
+    for name in (f"{theirs.__name__}_", theirs.__name__.replace("__", "__i", 1))
+    for owner in (torch, Tensor, T)
+    if name != theirs.__name__ and hasattr(owner, name)
+}
+IN_PLACE |= {
+    Tensor.__ipow__: F.pow,
+    Tensor.__setitem__: F.setitem,
+    Tensor.copy_: _copied,
+    Tensor.fill_: _filled,
+    Tensor.zero_: torch.zeros_like,
+}
+for _change_of_shape in ("squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdims_"):
+    IN_PLACE.pop(getattr(Tensor, _change_of_shape))  # they change no value
+
+# Functions whose floating-point result does not depend on the values of their arguments in a differentiable way, and
+# the questions about a tensor that code asks most.
+PASS_THROUGH: frozenset[Callable[..., Any]] = frozenset(
+    (
+        *map(_getter, ("shape", "dtype", "device", "ndim", "layout", "is_cuda", "is_sparse", "is_nested", "is_leaf")),
+        Tensor.size,
+        Tensor.dim,
+        Tensor.numel,
+        Tensor.stride,
+        Tensor.is_contiguous,
+        Tensor.is_floating_point,
+        Tensor.detach,
+        torch.detach,
+        _getter("data"),
+        _getter("grad"),
+        torch.tensor,
+        torch.zeros_like,
+        torch.ones_like,
+        torch.empty_like,
+        torch.full_like,
+        torch.rand_like,
+        torch.randn_like,
+        Tensor.new_zeros,
+        Tensor.new_ones,
+        Tensor.new_empty,
+        Tensor.new_full,
+        Tensor.new_tensor,
+    )
+)
