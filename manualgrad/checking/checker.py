@@ -31,8 +31,8 @@ def check(
     `fn` is a `torch.autograd.Function` (the class; either style), a callable, or a module, whose parameters are checked
     too. `inputs` are its positional arguments, as `fn` takes them; keyword arguments go in with `functools.partial`.
     Floating-point tensors are differentiated by: those with `requires_grad`, or all where none has it. Everything is
-    computed in float64 on copies, whatever dtype comes in, unless `fn` refuses it; the inputs, the modules and the
-    state of the random generators stay as they are.
+    computed in float64 on copies, unless `fn` refuses it, and once in the dtype that came in; an input that is not
+    contiguous stays so. The inputs, the modules and the state of the random generators stay as they are.
 
     reference: a function of the same arguments that has the right values (not necessarily gradients).
     surrogate: a function of the same arguments that has the gradient which `fn` declares to have, where that is on
@@ -144,6 +144,7 @@ def _examine(
         yield from modes.forward_mode(smooth)
         yield from modes.vmapped(point)
         yield from unusual.sizes(point, None if target.module else right)
+    yield from unusual.given_dtype(point)
     yield from unusual.autocast(point)
     if compile:
         yield from modes.compiled(point)

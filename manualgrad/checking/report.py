@@ -155,6 +155,7 @@ class Report:
 
     def raise_if_failed(self) -> None:
         """Raise `GradientError`, with one short message, if a finding is an error."""
+        __tracebackhide__ = True  # pytest shows the line of the test, not this one
         errors = [f for f in self.findings if f.severity == "error"]
         if errors:
             advice = f"\n  {errors[0].advice}" if errors[0].advice else ""

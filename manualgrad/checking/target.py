@@ -32,6 +32,7 @@ class Leaf:
     value: Tensor
     dtype: torch.dtype
     argument: int | None  # its position among the arguments, where it is one by itself
+    strided: bool  # it came with gaps or in another order in memory, and so the function is to see it
 
     @property
     def is_complex(self) -> bool:
@@ -195,6 +196,8 @@ class Target:
             if isinstance(value, _Hole):
                 if value.kind == "leaf":
                     v = values[value.index]
+                    if self.leaves[value.index].strided:
+                        return _with_gaps(v)
                     return v.clone() if self.inplace else v
                 # The function gets its own copy: what it does to a constant must not reach the next run.
                 return constants[value.index].clone() if self.inplace else constants[value.index]
@@ -268,7 +271,14 @@ def forward_parameters(function: type[torch.autograd.Function]) -> list[inspect.
 def _leaf(name: str, value: Tensor, position: int | None) -> Leaf:
     detached = value.detach()
     real = torch.view_as_real(detached.resolve_conj()) if detached.is_complex() else detached
-    return Leaf(name, real.to(torch.float64, copy=True).contiguous(), value.dtype, position)
+    copied = real.to(torch.float64, copy=True).contiguous()
+    return Leaf(name, copied, value.dtype, position, strided=not value.is_contiguous())
+
+
+def _with_gaps(t: Tensor) -> Tensor:
+    """A differentiable copy at every other place of a larger memory, the dimensions stored in reverse order."""
+    dims = tuple(reversed(range(t.dim())))
+    return torch.stack((t.permute(dims), t.permute(dims)), -1)[..., 0].permute(dims)
 
 
 def _real(t: Tensor) -> Tensor:

@@ -298,7 +298,8 @@ def autocast(point: Point) -> Iterator[Finding]:
     a, b = point.flatten(got), point.flatten(expected)
     finite = np.isfinite(b)
     size = np.linalg.norm(b[finite]) + 1e12 * point.grain  # a gradient that cancels to nothing has no digits to lose
-    if size and not np.linalg.norm((a - b)[finite]) <= 0.25 * size and _well_conditioned(point, b, finite):
+    rounded = [v.bfloat16().double() for v in point.values]
+    if size and not np.linalg.norm((a - b)[finite]) <= 0.25 * size and _well_conditioned(point, rounded, b):
         yield error(
             "autocast",
             "under torch.autocast the gradient is wrong by more than rounding.",
@@ -306,11 +307,48 @@ def autocast(point: Point) -> Iterator[Finding]:
         )
 
 
-def _well_conditioned(point: Point, b: Array, finite: Array) -> bool:
-    """Whether rounding the inputs to bfloat16 leaves the gradient much as it is."""
-    rounded = [v.bfloat16().double() for v in point.values]
+def given_dtype(point: Point) -> Iterator[Finding]:
+    """In the dtype that the inputs came in nothing raises, and the gradients are right to its digits."""
+    target = point.target
+    dtypes = {leaf.dtype for leaf in target.leaves}
+    if target.native or target.random or len(dtypes) > 1 or not dtypes < {torch.float32, torch.bfloat16, torch.float16}:
+        return
+    (dtype,) = dtypes
+    name = str(dtype)[6:]
+    vector, expected = point.sample
+    running = "forward"
     try:
-        a = point.flatten(point.target.trace(rounded).gradients(point.upstream(point.sample[0])))
+        trace = target.trace([v.to(dtype) for v in point.values])
+        dys = [d.to(o.dtype) for d, o in zip(point.upstream(vector), trace.outputs, strict=True)]
+        if not all(bool(o.isfinite().all()) for o in trace.outputs):
+            return  # what overflows is said by `sizes`; its gradient is what it may be
+        running = "backward"
+        got = trace.gradients(dys)
+    except Exception as raised:  # dtypes that do not fit one another, an operation that does not exist in this one
+        advice = (
+            "Make new tensors in the dtype of x (x.new_zeros, zeros_like), and cast dy to the dtype of what is saved."
+        )
+        yield error("dtype", f"with inputs in {name} {running} raises {first_line(raised)}.", advice)
+        return
+    a, b = point.flatten(got), point.flatten(expected)
+    finite = np.isfinite(b)
+    size = np.linalg.norm(b[finite]) + 1e12 * point.grain  # a gradient that cancels to nothing has no digits to lose
+    if size and not np.linalg.norm((a - b)[finite]) <= 0.25 * size:
+        eps = float(torch.finfo(dtype).eps)
+        nudged = [v * (1 + eps * decimals(v.numel(), 95 + k).reshape(v.shape)) for k, v in enumerate(point.values)]
+        if _well_conditioned(point, nudged, b):
+            yield error(
+                "precision",
+                f"in {name}, the dtype of the inputs, the gradient is wrong by more than rounding.",
+                "Compute in float32 inside and cast the result, as torch's own kernels do.",
+            )
+
+
+def _well_conditioned(point: Point, nearby: list[Tensor], b: Array) -> bool:
+    """Whether inputs that are `nearby` have much the same gradient as `b`."""
+    finite = np.isfinite(b)
+    try:
+        a = point.flatten(point.target.trace(nearby).gradients(point.upstream(point.sample[0])))
     except Exception:  # rounded out of its domain
         return False
     return bool(np.linalg.norm((a - b)[finite]) <= 0.05 * np.linalg.norm(b[finite]))

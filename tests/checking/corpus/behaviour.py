@@ -744,6 +744,69 @@ class ComputesInFloat32(Function):
         return (dy.float() * (1 - y * y)).to(ctx.dtype)
 
 
+@wrong("dtype", normal(4, 3).bfloat16(), normal(5, 3).bfloat16())
+class CountsInFloat32(Function):
+    """A float64 run does not meet the float32 of `torch.ones`, which a product with bfloat16 refuses."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x @ w.t() / x.shape[-1]
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, w = ctx.saved_tensors
+        each = torch.full(dy.shape, 1 / x.shape[-1], dtype=dy.dtype if dy.dtype == torch.float64 else torch.float32)
+        return (dy * each) @ w, (dy * each).t() @ x
+
+
+@wrong("precision", between(0.5, 2.0, 6, 2).half())
+class SmallGradientLostInHalf(Function):
+    """The scale is taken off after it has vanished in float16, whose smallest number is 6e-8."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        return 2 * (dy * 1e-9 * x) * 1e9
+
+
+@right(between(0.5, 2.0, 6, 2).half(), normal(6, 2).half())
+class PlainInHalf(Function):
+    """Every step rounds to 3 digits, which is what float16 has."""
+
+    @staticmethod
+    def forward(ctx, x, t):
+        ctx.save_for_backward(x, t)
+        return (x.log() - t).square().sum(1)
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, t = ctx.saved_tensors
+        e = 2 * dy.unsqueeze(1) * (x.log() - t)
+        return e / x, -e
+
+
+@wrong("mismatch partial missing-factor wrong-operand transpose", normal(3, 4).t())
+class ReadsMemoryByHand(Function):
+    """Right where the input is contiguous; the test hands over one that is not."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        memory = torch.as_strided(x, (x.numel(),), (1,), x.storage_offset())
+        return dy * 3 * memory.reshape(x.shape) ** 2
+
+
 @wrong("autocast", normal(4, 3), normal(5, 3))
 class AutocastHalfDecorated(Function):
     """custom_fwd without custom_bwd: backward meets two dtypes."""
