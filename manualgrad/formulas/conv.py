@@ -91,6 +91,7 @@ class ConvFunction(Formula):
             dw = _CONV[dims](swapped, dy.transpose(0, 1), None, dilation, p, stride, groups).transpose(0, 1)
             for axis, size in enumerate(kernel, start=2):
                 dw = dw.narrow(axis, 0, size)  # the rest belongs to positions of x that no stride reaches
+            dw = dw.reshape(weight.shape)  # with the strides of a weight too, where a size is 1: DDP's buckets ask
         db = dy.sum((0, *range(2, dims + 2))) if needs_bias else None
         return dx, dw, db, None, None, None, None, None, None
 

@@ -77,6 +77,7 @@ class ConvTransposeFunction(Formula):
             dw = _CONV[dims](swapped, x.transpose(0, 1), None, dilation, padding, stride, groups).transpose(0, 1)
             for axis, size in enumerate(weight.shape[2:], start=2):
                 dw = dw.narrow(axis, 0, size)  # the rest belongs to the output padding
+            dw = dw.reshape(weight.shape)  # with the strides of a weight too, where a size is 1: DDP's buckets ask
         db = dy.sum((0, *range(2, dims + 2))) if needs_bias else None
         return dx, dw, db, None, None, None, None, None, None
 
