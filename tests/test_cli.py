@@ -64,6 +64,12 @@ def manualgrad(*words: str, code: str = "from manualgrad.cli import main; raise 
         ("demo fast", "manualgrad demo: too many arguments: fast"),
         ("train dijits", "manualgrad train: there is no recipe dijits; did you mean digits?"),
         ("train digits --lr 1", "manualgrad train: there is no option --lr; did you mean --optimizer.lr?"),
+        ("check mine.py:Square", "manualgrad check: there is no file mine.py"),
+        (
+            "check torch.nn.functional:liner",
+            "manualgrad check: torch.nn.functional has no name liner; did you mean linea",
+        ),
+        ("check torch:sin --input 5x3", "manualgrad check: input: 5x3 is no shape; write the sizes with commas, "),
         ("bench --pair 5", "manualgrad bench: there is no option --pair; did you mean --pairs?"),
     ],
 )

@@ -18,7 +18,7 @@ from manualgrad.checking.target import Target, reaches, tensors_in
 def runs(target: Target, values: list[Tensor]) -> Iterator[Finding]:
     """Run forward a few times: does it write to its inputs, does it return the same again?"""
     state = torch.get_rng_state()
-    _describe(target, _attempt(target, values))
+    _describe(target, attempt(target, values))
     target.random = not torch.equal(state, torch.get_rng_state())
     leaves = [v.clone().requires_grad_() for v in values]
     outputs = target.run(leaves)
@@ -45,7 +45,7 @@ def runs(target: Target, values: list[Tensor]) -> Iterator[Finding]:
             return
 
 
-def _attempt(target: Target, values: list[Tensor]) -> Any:
+def attempt(target: Target, values: list[Tensor]) -> Any:
     """The first call of forward, with a graph: finds out whether it writes in place and whether it takes float64."""
     problem: Exception | None = None
     for target.native in (False, True):
