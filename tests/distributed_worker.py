@@ -6,6 +6,7 @@ the rows or the weights divided among them, and by rank 0 alone. Rows are uneven
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import warnings
@@ -149,6 +150,8 @@ def main() -> None:
         found = dict(cases(dist.get_rank(), dist.get_world_size()))
     if dist.get_rank() == 0:
         Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")
+    gc.collect()  # DDP's reducers hold threads of the group: they go first
+    dist.barrier()
     dist.destroy_process_group()
 
 
