@@ -9,6 +9,7 @@ from .config import Data as Data
 from .config import Optimizer as Optimizer
 from .config import Settings as Settings
 from .config import Trainer as Trainer
+from .data import Batches as Batches
 from .data import BreastCancer as BreastCancer
 from .data import Diabetes as Diabetes
 from .data import Digits as Digits

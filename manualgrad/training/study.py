@@ -65,7 +65,9 @@ def picture(
     ...     [path.name for path in run.folder.iterdir()]
     ['study.png']
     """
-    with rc_context({"axes.prop_cycle": f"cycler('color', {list(COLOURS)})", "font.size": 9.5}):
+    with rc_context(
+        {"axes.prop_cycle": f"cycler('color', {list(COLOURS)})", "font.size": 9.5, "legend.frameon": False}
+    ):
         figure = Figure(figsize=(columns * size[0], rows * size[1] + 0.4), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, **shared)
         for each in axes.flat:
