@@ -22,11 +22,11 @@ SHORT = ("--trainer.max_epochs", "1", "--hidden", "4")
 
 # Arguments after `manualgrad train`, and what is said to them. FILE.yaml holds what stands after the bar.
 MISTAKES = [
-    ("digts", "there is no recipe digts; did you mean digits? (breast_cancer, diabetes, digits)"),
+    ("digts", "there is no recipe digts; did you mean digits? ("),
     ("DIGITS", "there is no recipe DIGITS; did you mean digits? ("),
     ("none.py", "there is no file none.py"),
     ("no_recipe.py", "no_recipe.py is no recipe: it has no Config"),
-    ("--hidden 3", "the recipe comes first, then --hidden (breast_cancer, "),
+    ("--hidden 3", "the recipe comes first, then --hidden ("),
     ("digits more", "too many arguments: more"),
     ("digits --hiden 3", "there is no option --hiden; did you mean --hidden?"),
     ("digits --hid 3", "there is no option --hid; did you mean --hidden?"),
