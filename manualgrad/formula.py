@@ -29,6 +29,7 @@ HALF = frozenset((torch.bfloat16, torch.float16))
 
 # Private names of torch, each with the slower public behaviour to fall back on where a version lacks it.
 _transforms_active: Callable[[], bool] | None = getattr(torch._C, "_are_functorch_transforms_active", None)
+_is_compiling = torch.compiler.is_compiling
 _autocast_on: Callable[[], bool] = getattr(torch._C, "_is_any_autocast_enabled", None) or (
     lambda: torch.is_autocast_enabled() or torch.is_autocast_enabled("cpu")
 )
@@ -124,6 +125,12 @@ class Pointwise(Formula):
         super().__init_subclass__()
 
 
+class Context:
+    """The `ctx` of a tape's step."""
+
+    saved_tensors: tuple[Tensor | None, ...] = ()
+
+
 class _Active(threading.local):
     """The tape that is recording in this thread, or None."""
 
@@ -140,12 +147,11 @@ def call(formula: type[Formula], *args: Any) -> Any:
     """
     if formula.autocast is not None and _autocast_on():
         args = _cast_for_autocast(formula._autocast_policy(), args)
-    if torch.compiler.is_compiling() or (_transforms_active is not None and _transforms_active()):
+    if _is_compiling() or (_transforms_active is not None and _transforms_active()):
         return formula.apply(*args)
+    tape = active.tape
     try:
-        if active.tape is not None:
-            return active.tape.run(formula, args)
-        return formula.fast_apply(*args)
+        return formula.fast_apply(*args) if tape is None else tape.run(formula, args)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise _explained(formula, args, error) from None
 
@@ -220,6 +226,8 @@ def save(ctx: Any, *tensors: Tensor | None) -> None:
     """
     if isinstance(ctx, torch._C._FunctionBase):  # what the two methods do, without their calls
         ctx.to_save = ctx.saved_for_forward = tensors  # type: ignore[attr-defined]
+    elif isinstance(ctx, Context):
+        ctx.saved_tensors = tensors
     else:
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)

@@ -22,10 +22,11 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from manualgrad.formula import Formula, FormulaError, active
+from manualgrad.formula import Context, Formula, FormulaError, active
 from manualgrad.spellings import COMPOSITIONS, IN_PLACE, PASS_THROUGH, TWINS, torch_names
 
 _set_grad_enabled: Callable[[bool], None] = torch._C._set_grad_enabled
+_is_grad_enabled = torch.is_grad_enabled
 _requires_grad: Any = getattr(Tensor, "requires_grad").__get__  # what reading the attribute calls  # noqa: B009
 
 # What autograd offers and the tape has in another form: torch's function -> what to do instead.
@@ -38,11 +39,10 @@ _INSTEAD: dict[Callable[..., Any], str] = {
 }
 
 
-class Step:
+class Step(Context):
     """One line of the tape: `output = formula(*inputs)`. To the formula it is the `ctx` of torch's Functions."""
 
     materialize_grads = True
-    saved_tensors: tuple[Tensor | None, ...] = ()
     constants: frozenset[int] = frozenset()  # ids of the outputs that have no gradient
 
     def __init__(self, formula: type[Formula], inputs: tuple[Any, ...], needs_input_grad: tuple[bool, ...]) -> None:
@@ -79,7 +79,7 @@ class Step:
     def keep_copy_of(self, tensor: Tensor) -> None:
         """Save the values that `tensor` has now, since it is about to be changed in place."""
         self.saved_tensors = tuple(t.clone() if t is tensor else t for t in self.saved_tensors)
-        self.versions = _versions(self.saved_tensors)
+        self.versions = [None if t is None else t._version for t in self.saved_tensors]
 
     def __repr__(self) -> str:
         shapes = [tuple(a.shape) if isinstance(a, Tensor) else a for a in self.inputs]
@@ -145,7 +145,7 @@ class Tape(TorchFunctionMode):
             recorded = self._recorded
             inputs = tuple([self._renamed.get(id(a), a) for a in args]) if self._renamed else args
             needs = tuple([isinstance(a, Tensor) and (id(a) in recorded or a.requires_grad) for a in inputs])
-            if True not in needs or not self._recording():
+            if True not in needs or not (_is_grad_enabled() or self._recording()):
                 return formula.forward(*args)
             step = Step(formula, inputs, needs)
             _set_grad_enabled(False)
@@ -157,13 +157,13 @@ class Tape(TorchFunctionMode):
             finally:
                 _set_grad_enabled(True)
             step.output = output
-            step.versions = _versions(step.saved_tensors)
-            outputs = output if isinstance(output, tuple) else (output,)
-            differentiable = [o for o in outputs if o.is_floating_point() and id(o) not in step.constants]
-            if differentiable:
-                self.steps.append(step)
-                for o in differentiable:
+            step.versions = [None if t is None else t._version for t in step.saved_tensors]
+            known = len(recorded)
+            for o in output if isinstance(output, tuple) else (output,):
+                if o.is_floating_point() and id(o) not in step.constants:
                     recorded[id(o)] = o
+            if len(recorded) > known:
+                self.steps.append(step)
             return output
 
     def _recording(self) -> bool:
@@ -275,11 +275,18 @@ class Tape(TorchFunctionMode):
             grad_mode = torch.is_grad_enabled()
             _set_grad_enabled(False)
             try:
-                self._walk(loss, gradient, retain)
+                leaves, gradients = self._walk(loss, gradient, retain)
+                _accumulate(leaves, gradients, retain)
             finally:
                 _set_grad_enabled(grad_mode)
+            self._gradients = gradients if retain else None
+            if not retain:
+                self.steps.clear()
+                self._recorded.clear()
+                self._renamed.clear()
 
-    def _walk(self, loss: Tensor, gradient: Tensor, retain: bool) -> None:
+    def _walk(self, loss: Tensor, gradient: Tensor, retain: bool) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+        """The leaves that the loss was computed from, and the gradients, each by the id of its tensor."""
         recorded = self._recorded
         gradients = {id(loss): gradient}
         leaves = {} if id(loss) in recorded else {id(loss): loss}
@@ -294,7 +301,7 @@ class Tape(TorchFunctionMode):
                     dys = [torch.zeros_like(o) if d is None else d for d, o in zip(dys, output, strict=True)]
             if dys[0] is None and all(d is None for d in dys):  # the step had no influence on the loss
                 continue
-            if _versions(step.saved_tensors) != step.versions:
+            if [None if t is None else t._version for t in step.saved_tensors] != step.versions:
                 raise RuntimeError(self._what_changed(step))
             dxs = step.formula.backward(step, *dys)
             if not isinstance(dxs, tuple):
@@ -303,21 +310,15 @@ class Tape(TorchFunctionMode):
                 raise RuntimeError(
                     f"{step.formula.title()}: backward gave {len(dxs)} gradients for {len(step.inputs)} inputs"
                 )
-            for x, needed, dx in zip(step.inputs, step.needs_input_grad, dxs, strict=True):
+            for x, needed, dx in zip(step.inputs, step.needs_input_grad, dxs):  # noqa: B905
                 if needed and dx is not None:
                     if dx.shape != x.shape or dx.dtype is not x.dtype:
                         dx = dx.sum_to_size(x.shape).to(x.dtype)
                     key = id(x)
-                    met = gradients.get(key)
-                    gradients[key] = dx if met is None else met + dx
+                    gradients[key] = gradients[key] + dx if key in gradients else dx
                     if key not in recorded:
                         leaves[key] = x
-        _accumulate(leaves, gradients, retain)
-        self._gradients = gradients if retain else None
-        if not retain:
-            self.steps.clear()
-            recorded.clear()
-            self._renamed.clear()
+        return leaves, gradients
 
     def _what_changed(self, step: Step) -> str:
         pairs = zip(step.saved_tensors, step.versions, strict=True)
@@ -361,9 +362,10 @@ def _accumulate(leaves: dict[int, Tensor], gradients: dict[int, Tensor], retain:
     for key, leaf in leaves.items():
         shared = retain or sys.getrefcount(gradients[key]) > 2  # by others than the dictionary and this question
         gradient = gradients[key]
-        for hook in (leaf._backward_hooks or {}).values():
-            changed = hook(gradient)
-            gradient, shared = (gradient, shared) if changed is None else (changed, True)
+        if leaf._backward_hooks:
+            for hook in leaf._backward_hooks.values():
+                changed = hook(gradient)
+                gradient, shared = (gradient, shared) if changed is None else (changed, True)
         if leaf.grad is not None:
             leaf.grad.add_(gradient)
         elif shared or gradient._base is not None or not gradient.is_contiguous():
@@ -372,13 +374,9 @@ def _accumulate(leaves: dict[int, Tensor], gradients: dict[int, Tensor], retain:
             )
         else:
             leaf.grad = gradient
-        for hook in (leaf._post_accumulate_grad_hooks or {}).values():
-            hook(leaf)
-
-
-def _versions(tensors: tuple[Tensor | None, ...]) -> list[int | None]:
-    """How often each has been changed in place."""
-    return [None if t is None else t._version for t in tensors]
+        if leaf._post_accumulate_grad_hooks:
+            for hook in leaf._post_accumulate_grad_hooks.values():
+                hook(leaf)
 
 
 def _bytes(steps: Iterable[Step]) -> int:

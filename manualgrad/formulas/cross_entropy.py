@@ -96,13 +96,14 @@ def _onehot_backward(ctx: Any, dy: Tensor) -> Tensor:
     """dz for class numbers, without writing the onehot rows out: all but one entry of p - onehot is that of p."""
     z, t, w = ctx.saved_tensors
     dim = 1 if z.dim() > 1 else 0
-    t = t.long().unsqueeze(1) if dim else t.long().reshape(1)
+    t = t if t.dtype is torch.int64 else t.long()
+    t = t.unsqueeze(1) if dim else t.reshape(1)
     kept = t != ctx.ignore_index
     index = t.clamp(0, z.shape[dim] - 1)  # an ignored number may lie anywhere; its row gets no gradient
     dl = dy.reshape(t.shape) if ctx.reduction == "none" else dy
     if w is None:
         dl = dl / torch.count_nonzero(kept) if ctx.reduction == "mean" else dl
-        g = torch.where(kept, dl, 0.0)
+        g = dl.where(kept, 0.0)
     else:
         weights = torch.where(kept, w[index], 0.0)
         dl = dl / weights.sum() if ctx.reduction == "mean" else dl
