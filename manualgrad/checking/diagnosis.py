@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -91,10 +92,11 @@ def _scale(case: Case) -> Finding | None:
         return None
     name = case.constant(c)
     inverse = case.constant(1 / c)
-    advice = f"Divide by {name.split(',')[0]}." if abs(c) > 1 else f"Multiply by {inverse.split(',')[0]}."
-    if "being" in name and abs(c) < 1:
+    size = re.compile(r" \([^()]*the [^()]*\)$")  # what the number is
+    advice = f"Divide by {size.sub('', name)}." if abs(c) > 1 else f"Multiply by {size.sub('', inverse)}."
+    if size.search(name) and abs(c) < 1:
         advice += " A sum may have been written as a mean, or a mean's division done twice."
-    elif "being" in name:
+    elif size.search(name):
         advice += " A mean's gradient is divided by the number of its elements."
     return case.finding("scale", f"{case.gradient} is {name} times the derivative", advice)
 

@@ -43,7 +43,7 @@ _PURE = {
 
 
 def name_constant(c: float, sizes: Mapping[str, int], scalars: Mapping[str, float]) -> str | None:
-    """What `c` is: "2", "1/12, 12 being the number of elements of x", "alpha", or None where no name fits."""
+    """What `c` is: "2", "1/12 (12: the number of elements of x)", "alpha", or None where no name fits."""
     a = abs(c)
     if not math.isfinite(c) or a == 0:
         return None
@@ -73,7 +73,7 @@ def name_constant(c: float, sizes: Mapping[str, int], scalars: Mapping[str, floa
             (f"{n}/{n - 1}", n / (n - 1)),
         ):
             if fits(value):
-                return f"{sign}{text}, {n} being {what}"
+                return f"{sign}{text} ({what})" if text == str(n) else f"{sign}{text} ({n}: {what})"
     for name, s in scalars.items():
         if s in (0.0, 1.0, -1.0, 2.0):
             continue
