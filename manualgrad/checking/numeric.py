@@ -18,6 +18,7 @@ Squire & Trapp (1998), Using complex variables to estimate derivatives of real f
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ def slope(phi: Callable[[float], Array], y0: Array, noise: Array, refine: bool =
     """
     value, error = np.zeros_like(y0), np.full_like(y0, np.inf)
     sides = [(np.zeros_like(y0), np.full_like(y0, np.inf)) for _ in range(2)]
+    hopeless = ~np.isfinite(y0)
     steps = _NOISY_STEPS if coarse else _STEPS
     for h in steps if refine else steps[:1]:
         plus = np.stack([phi(k * h) for k in (1, 2, 4)])
@@ -86,7 +88,10 @@ def slope(phi: Callable[[float], Array], y0: Array, noise: Array, refine: bool =
             # its bar did not see, a pole or a corner, and the smaller one wins.
             better = (e < error) | (np.abs(r - value) > 10 * (e + error))
             value[better], error[better] = r[better], e[better]
-            if not refine or (error <= 1e-9 * np.abs(value) + 1e-11 * np.abs(value).max(initial=0)).all():
+            settled = error <= 1e-9 * np.abs(value) + 1e-11 * np.abs(value).max(initial=0)
+            if not coarse:  # nothing but rounding is left, of which smaller steps have more
+                settled |= error <= 2 * rounding
+            if not refine or (settled | hopeless).all():
                 break
             for k, points in enumerate((minus, plus)):
                 d1, d2, d4 = (points - y0) / (np.array([1.0, 2.0, 4.0])[:, None] * (h if k else -h))
@@ -96,6 +101,11 @@ def slope(phi: Callable[[float], Array], y0: Array, noise: Array, refine: bool =
                 s, bar = sides[k]
                 better = e < bar
                 s[better], bar[better] = r[better], e[better]
+            (left, left_error), (right, right_error) = sides
+            # Two slopes that are sharp and differ: a corner, and smaller steps would show nothing else.
+            gap = np.abs(left - right)
+            if (settled | hopeless | (np.maximum(left_error, right_error) <= 1e-9 * gap)).all():
+                break
     (left, left_error), (right, right_error) = sides
     kink = np.zeros(y0.shape, bool)
     if refine:
@@ -131,6 +141,8 @@ class Differences:
 
     def split(self, flat: Tensor) -> list[Tensor]:
         """One tensor for each leaf, from one vector."""
+        if len(self.sizes) == 1:
+            return [flat.view(self._shapes[0])]
         return [part.view(shape) for part, shape in zip(flat.split(self.sizes), self._shapes, strict=True)]
 
     @torch.no_grad()
@@ -171,11 +183,15 @@ class Differences:
             left_over = np.where(moved_closer | ~moved, np.minimum(left_over, closer), left_over)
         noise: Array = np.maximum(EPS * magnitude, left_over)
         finite = torch.from_numpy(self.y0[np.isfinite(self.y0)])
-        for dtype in (torch.bfloat16, torch.float16, torch.float32):
-            if len(finite) and bool((finite.to(dtype).to(torch.float64) == finite).all()):
-                far = torch.from_numpy(self.values(self.base + 1e-2 * self.scale * decimals(self.base.numel(), 7)))
-                still = not self._third_differences(1e-10)[0].any() and not np.array_equal(far.numpy(), self.y0)
-                if still and bool((far.to(dtype).to(torch.float64) == far).all()):
+        narrow = [
+            dtype
+            for dtype in (torch.bfloat16, torch.float16, torch.float32)
+            if len(finite) and bool((finite.to(dtype).to(torch.float64) == finite).all())
+        ]
+        if narrow and not self._third_differences(1e-10)[0].any():
+            far = torch.from_numpy(self.values(self.base + 1e-2 * self.scale * decimals(self.base.numel(), 7)))
+            for dtype in narrow if not np.array_equal(far.numpy(), self.y0) else ():
+                if bool((far.to(dtype).to(torch.float64) == far).all()):
                     self.narrow = True
                     return np.maximum(noise, magnitude * float(torch.finfo(dtype).eps))
         return noise
@@ -284,8 +300,16 @@ class Differences:
 def decimals(n: int, seed: int) -> Tensor:
     """Random numbers in 0.1 ... 1.9 of either sign, with one decimal.
 
-    None is near zero, and short decimals make the numbers in a message readable.
+    None is near zero, and short decimals make the numbers in a message readable. Not to be written to: the short ones
+    are kept.
     """
+    return _kept_decimals(n, seed) if n <= 1024 else _new_decimals(n, seed)
+
+
+def _new_decimals(n: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     size = torch.randint(1, 20, (n,), generator=generator).to(torch.float64) / 10
     return size * (torch.randint(0, 2, (n,), generator=generator) * 2 - 1)
+
+
+_kept_decimals = functools.lru_cache(maxsize=256)(_new_decimals)
