@@ -181,8 +181,15 @@ class Point:
     def agree_along(self, u: Tensor) -> tuple[bool, float, float]:
         """Whether claim and measurement agree along `u`, surely; the largest gap in error bars, and the largest bar."""
         d = self.differences
+        agreed, sure, units, bar = self._compare_along(u, d.along(u, refine=False))
+        if not (agreed or sure or d.coarse):  # a corner or a pole is near: smaller steps may get around it
+            agreed, _, units, bar = self._compare_along(u, d.along(u))
+        return agreed, units, bar
+
+    def _compare_along(self, u: Tensor, s: Slope) -> tuple[bool, bool, float, float]:
+        """Whether they agree and whether the measurement is sharp enough to say so; gap and bar as `agree_along`."""
+        d = self.differences
         v, claimed = self.claims
-        s = d.along(u, refine=False)
         step = (u * d.scale).numpy()
         used = step != 0
         with np.errstate(all="ignore"):
@@ -196,9 +203,9 @@ class Point:
             sure = bar <= 1e-6 * size + 1e-10 * max(1.0, float(np.abs(d.y0).max(initial=0)))
             if d.coarse:
                 sure = bar <= 0.2 * size.max(initial=0.0) + 1e-10
-            agreed = bool(((gap <= limit) & sure).all())
+            agreed = bool(((gap <= limit) & sure).all()) and not s.kink.any()
             units = float(np.nan_to_num(gap / np.maximum(limit / 10, 1e-300), nan=np.inf).max(initial=0.0))
-        return agreed, units, float(bar.max(initial=0.0))
+        return agreed, bool(sure.all()), units, float(bar.max(initial=0.0))
 
     def disagreements(self, tried: list[str]) -> tuple[list[Case], list[Kinks]]:
         """The inputs about whose gradient claim and measurement differ, and the kinks among the entries."""
@@ -236,8 +243,9 @@ class Point:
             "every row of the Jacobian" if len(v) == self.rows <= UNIT_ROWS else f"{len(v)} random rows of the Jacobian"
         )
         worst = max(units for _, units, _ in results)
+        lines = "1 random direction" if len(results) == 1 else f"{len(results)} random directions"
         tried.append(
-            f"{how} ({self.rows} x {d.base.numel()}) along {len(results)} random direction{'s' * (len(results) > 1)}: error bars up to "
+            f"{how} ({self.rows} x {d.base.numel()}) along {lines}: error bars up to "
             f"{max(bar for _, _, bar in results):.0e}, largest difference {worst:.1g} of them"
         )
 

@@ -98,7 +98,10 @@ class Target:
         self._constant_names: list[str] = []
         self._cast: dict[torch.dtype, list[Tensor]] = {}
         self._args = self._take_arguments(inputs)
-        self._flat = not any(isinstance(a, (list, tuple, dict)) for a in self._args)
+        # Only leaves and plain values, nothing to copy or to convert: a quick call, of which there are many.
+        nested = any(isinstance(a, (list, tuple, dict)) for a in self._args)
+        special = any(leaf.is_complex or leaf.strided for leaf in self.leaves)
+        self._simple = not (nested or special or self._constants or self.module is not None)
         # What the first run finds out: how many things forward returns, where the floating-point tensors stand among
         # them, how many of these there are with nested ones, and which of these carry a gradient.
         self.outputs = 0
@@ -184,6 +187,8 @@ class Target:
 
     def raw(self, values: Sequence[Tensor]) -> Any:
         """What the function returns for these values of the leaves."""
+        if self._simple and not (self.native or self.inplace):
+            return self._call(*[values[a.index] if isinstance(a, _Hole) else a for a in self._args])
         dtype = values[0].dtype.to_real() if values[0].is_complex() else values[0].dtype
         values = [
             torch.view_as_complex(v) if leaf.is_complex else v for v, leaf in zip(values, self.leaves, strict=True)
