@@ -226,7 +226,7 @@ def vmapped(point: Point) -> Iterator[Finding]:
         return tuple(outputs[k] for k in target.tracked)
 
     def forward_and_gradient(*values: Tensor) -> tuple[Tensor, ...]:
-        outputs, pullback = torch.func.vjp(forward, *values)
+        outputs, pullback = torch.func.vjp(forward, *values)[:2]
         return (*outputs, *pullback(tuple(dys)))
 
     with warnings.catch_warnings():
