@@ -26,6 +26,7 @@ from torch import Tensor
 
 _REDUCTIONS = ("none", "mean", "sum")
 HALF = frozenset((torch.bfloat16, torch.float16))
+_PLAIN = frozenset((torch.float32, torch.float64))
 
 # Private names of torch, each with the slower public behaviour to fall back on where a version lacks it.
 _transforms_active: Callable[[], bool] | None = getattr(torch._C, "_are_functorch_transforms_active", None)
@@ -33,6 +34,7 @@ _is_compiling = torch.compiler.is_compiling
 _autocast_on: Callable[[], bool] = getattr(torch._C, "_is_any_autocast_enabled", None) or (
     lambda: torch.is_autocast_enabled() or torch.is_autocast_enabled("cpu")
 )
+_in_old_vmap: Callable[[Tensor], bool] = getattr(torch._C._functorch, "is_legacy_batchedtensor", lambda _: False)
 
 
 class Formula(torch.autograd.Function):
@@ -45,6 +47,9 @@ class Formula(torch.autograd.Function):
       unless the formula is made of matrix products, which accumulate in float32 by themselves (`opmath = False`);
     - autocast: `autocast = "lower"` runs in the autocast dtype, `"float32"` in float32, `"promote"` in the widest dtype
       among the arguments; with `" on cuda"` after it, on CUDA only; None leaves the arguments alone;
+    - complex numbers: `complex = "holomorphic"` has backward, written for real numbers, follow torch's convention for
+      complex ones too; "refused" refuses them by name. None is for what is right as it stands: sums and rearrangements,
+      formulas that conjugate by themselves, and those whose forward kernel knows no complex numbers;
     - `saves_output_only`: backward needs nothing but the output, so that `inplace=True` may write it over the input;
     - errors name the formula, its arguments and their shapes; `check`, where a formula has one, is asked first.
     """
@@ -52,16 +57,19 @@ class Formula(torch.autograd.Function):
     generate_vmap_rule = True
     opmath: ClassVar[bool] = True
     autocast: ClassVar[str | None] = None
+    complex: ClassVar[str | None] = None
     saves_output_only: ClassVar[bool] = False
     _autocast_policy: ClassVar[Callable[[], str | None]] = staticmethod(lambda: None)
     check: ClassVar[Callable[..., None] | None] = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if cls.opmath:
-            for rule in ("backward", "jvp"):
-                if rule in cls.__dict__:
-                    setattr(cls, rule, staticmethod(_in_opmath(getattr(cls, rule))))
+        if "backward" in cls.__dict__ and (cls.opmath or cls.complex == "holomorphic"):
+            cls.backward = staticmethod(_adapted(cls.backward, cls.opmath, cls.complex))  # type: ignore[method-assign]
+        if "jvp" in cls.__dict__ and cls.opmath:
+            cls.jvp = staticmethod(_adapted(cls.jvp, cls.opmath, None))  # type: ignore[method-assign]
+        if "forward" in cls.__dict__ and cls.complex == "refused":
+            cls.forward = staticmethod(_of_real_numbers(cls.forward))  # type: ignore[method-assign]
         # A parent that was called has its own C method there.
         cls.fast_apply = Formula.__dict__["fast_apply"]  # type: ignore[method-assign]
         policy = cls.autocast
@@ -98,10 +106,13 @@ class Pointwise(Formula):
     that go forward. `slope(d, saved, *rest)` gets the gradient or tangent, what `saves` names (the "input" or the
     "output"; with "nothing" there is no `saved`), and the arguments after x, which are numbers.
 
+    With a slope that is made of |x|, `complex` has to be "refused".
+
     Write slopes in arithmetic: on a CPU `torch.where` and products with a boolean mask cost ten times a multiplication,
     and `torch.sign`, `torch.clamp` and `F.threshold` make the same mask in floating point.
     """
 
+    complex = "holomorphic"
     saves: ClassVar[str] = "input"
     slope: ClassVar[Callable[..., Tensor]]
 
@@ -335,24 +346,48 @@ def _widen(value: Any) -> Any:
     return value.float() if isinstance(value, Tensor) and value.dtype in HALF else value
 
 
-def _in_opmath(rule: Callable[..., Any]) -> Callable[..., Any]:
-    """`rule` (a backward or jvp) computed in float32 when its arguments are bfloat16 or float16.
+def _adapted(rule: Callable[..., Any], opmath: bool, complex: str | None) -> Callable[..., Any]:
+    """`rule` (a backward or jvp), made for float32 and float64, for the other dtypes too.
 
-    Gradients are rounded once, at the end: by autograd and by the tape, to the dtype of the input that they belong to.
-    Tangents are rounded here, since forward-mode AD does not.
+    bfloat16 and float16, with `opmath`: computed in float32. Gradients are rounded once, at the end: by autograd and by
+    the tape, to the dtype of the input that they belong to. Tangents are rounded here, since forward-mode AD does not.
+
+    Complex numbers, where the formula is holomorphic: torch's gradients are those with respect to the conjugates, so
+    that the transposed Jacobian of the formula has to be conjugated, which is to say all that goes in and comes out.
     """
     is_jvp = rule.__name__ == "jvp"
 
     @functools.wraps(rule)
     def run(ctx: Any, *upstream: Any) -> Any:
         first = upstream[0]
-        if first is not None and first.dtype not in HALF:
+        if first is not None and first.dtype in _PLAIN:
             return rule(ctx, *upstream)
-        half = next((u.dtype for u in upstream if u is not None and u.dtype in HALF), None)
-        if half is None:
-            return rule(ctx, *upstream)
-        result = rule(_Wide(ctx), *(_widen(u) for u in upstream))
-        return result.to(half) if is_jvp else result
+        dtypes = {u.dtype for u in upstream if u is not None}
+        half = next(iter(dtypes & HALF), None) if opmath else None
+        if half is not None and (first is None or first.dtype in HALF):
+            result = rule(_Wide(ctx), *(_widen(u) for u in upstream))
+            return result.to(half) if is_jvp else result
+        if complex == "holomorphic" and any(dtype.is_complex for dtype in dtypes):
+            return _conjugate(rule(ctx, *_conjugate(upstream)))
+        return rule(ctx, *upstream)
+
+    return run
+
+
+def _conjugate(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_conjugate, value))
+    return value.conj() if isinstance(value, Tensor) else value
+
+
+def _of_real_numbers(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """`forward` for a formula whose backward is not right for complex numbers."""
+
+    @functools.wraps(forward)
+    def run(*args: Any) -> Any:
+        if any(isinstance(a, Tensor) and a.is_complex() for a in args):
+            raise NotImplementedError("the formula is for real numbers, not for complex ones")
+        return forward(*args)
 
     return run
 
@@ -415,6 +450,57 @@ class CloneFunction(Formula):
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, _: None) -> Tensor:
         return x_t.clone()
+
+
+class GateFunction(Formula):
+    r"""A gate: what comes is passed on where it is open, and is 0 where it is shut.
+
+        forward    y  = d, where g > 0, else 0
+        backward   dd = dy, where g > 0, else 0
+        tangent    y' = d', where g > 0, else 0
+
+    It lives here because the rules of other formulas use it, by `gated`. A product with 0 and 1 would be no number
+    where d is infinite and the gate shut: the gradient of sqrt(relu(x)) at x < 0 is 0. Selecting by comparison costs
+    ten times as much on a CPU; so the bits of d are multiplied, as integers.
+
+    Shapes: d, g, y (*) any shape. g is 0 or above, or no number, which is open. Saves g, to which no gradient flows.
+    Source: IEEE 754: the bits of 0 are the integer 0, and of all numbers above it positive integers.
+    """
+
+    opmath = False
+
+    @staticmethod
+    def forward(d: Tensor, g: Tensor) -> Tensor:
+        if _in_old_vmap(d) or _in_old_vmap(g):  # `torch.autograd.grad(..., is_grads_batched=True)` knows no bits
+            return torch.where(g <= 0, 0.0, d)
+        bits = torch.int64 if d.dtype == torch.float64 else torch.int32 if d.dtype == torch.float32 else torch.int16
+        is_open = g.to(d.dtype).abs().view(bits).clamp(max=1)
+        return (is_open * d.view(bits)).view(d.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        save(ctx, inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        (g,) = ctx.saved_tensors
+        return gated(dy, g), None
+
+    @staticmethod
+    def jvp(ctx: Any, d_t: Tensor | None, g_t: Tensor | None) -> Tensor:
+        (g,) = ctx.saved_tensors
+        return torch.zeros_like(g) if d_t is None else gated(d_t, g)
+
+
+def gated(d: Tensor, g: Tensor) -> Tensor:
+    """`d` where `g` is above 0 or no number, and 0 where it is 0, whatever d is there; for the rules of formulas.
+
+    >>> gated(torch.tensor([2.0, torch.inf]), torch.tensor([1.0, 0.0]))
+    tensor([2., 0.])
+    """
+    if values_are_visible() and not (torch.is_grad_enabled() and (d.requires_grad or g.requires_grad)):
+        return GateFunction.forward(d, g)
+    return GateFunction.apply(d, g)  # type: ignore[no-any-return]
 
 
 def _cast_for_autocast(policy: str | None, args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -26,6 +26,7 @@ from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool3d as adaptiv
 from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
 from manualgrad.formulas.affine_grid import affine_grid as affine_grid
 from manualgrad.formulas.arithmetic import add as add
+from manualgrad.formulas.arithmetic import conj as conj
 from manualgrad.formulas.arithmetic import div as div
 from manualgrad.formulas.arithmetic import mul as mul
 from manualgrad.formulas.arithmetic import neg as neg

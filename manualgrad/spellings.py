@@ -114,6 +114,21 @@ def _reversed_dimensions(input: Tensor) -> Tensor:
     return F.permute(input, range(input.dim())[::-1])
 
 
+def _adjoint(input: Tensor) -> Tensor:
+    """`x.mH`."""
+    return F.matrix_transpose(F.conj(input))
+
+
+def _hermitian(input: Tensor) -> Tensor:
+    """`x.H`."""
+    return F.t(F.conj(input))
+
+
+def _vdot(input: Tensor, other: Tensor) -> Tensor:
+    """`torch.vdot`, which conjugates its first argument."""
+    return F.dot(F.conj(input), other)
+
+
 # One line per function: ours, then every spelling that torch has for it.
 _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     # activations
@@ -285,7 +300,8 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.mm, torch.mm, Tensor.mm),
     (F.bmm, torch.bmm, Tensor.bmm),
     (F.mv, torch.mv, Tensor.mv),
-    (F.dot, torch.dot, Tensor.dot, torch.vdot, Tensor.vdot),  # the same for real numbers
+    (F.dot, torch.dot, Tensor.dot),
+    (_vdot, torch.vdot, Tensor.vdot),
     (F.addmm, torch.addmm, Tensor.addmm),
     (F.baddbmm, torch.baddbmm, Tensor.baddbmm),
     (F.sum, torch.sum, Tensor.sum),
@@ -318,9 +334,11 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.transpose, torch.transpose, Tensor.transpose, torch.swapaxes, Tensor.swapaxes),
     (F.transpose, torch.swapdims, Tensor.swapdims),
     (F.t, torch.t, Tensor.t),
-    (F.matrix_transpose, _getter("mT"), _getter("mH"), torch.adjoint, Tensor.adjoint),
+    (F.matrix_transpose, _getter("mT")),
+    (_adjoint, _getter("mH"), torch.adjoint, Tensor.adjoint),
     (_reversed_dimensions, _getter("T")),
-    (F.t, _getter("H")),
+    (_hermitian, _getter("H")),
+    (F.conj, torch.conj, Tensor.conj),
     (F.permute, torch.permute),
     (_with_sizes(F.permute), Tensor.permute),
     (F.movedim, torch.movedim, Tensor.movedim, torch.moveaxis, Tensor.moveaxis),

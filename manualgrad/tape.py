@@ -160,7 +160,7 @@ class Tape(TorchFunctionMode):
             step.versions = [None if t is None else t._version for t in step.saved_tensors]
             known = len(recorded)
             for o in output if isinstance(output, tuple) else (output,):
-                if o.is_floating_point() and id(o) not in step.constants:
+                if (o.is_floating_point() or o.is_complex()) and id(o) not in step.constants:
                     recorded[id(o)] = o
             if len(recorded) > known:
                 self.steps.append(step)

@@ -94,7 +94,10 @@ class Sample:
     def draw(
         self, dtype: torch.dtype = torch.float64, seed: int = 0, device: str = "cpu"
     ) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments, drawn; floating-point tensors that have a gradient require it. One seed, one result."""
+        """The arguments, drawn; floating-point tensors that have a gradient require it. One seed, one result.
+
+        With a complex dtype, real and imaginary parts are drawn alike.
+        """
         generator = torch.Generator().manual_seed(seed)
 
         def one(value: Any) -> Any:
@@ -102,8 +105,11 @@ class Sample:
                 return type(value)(one(v) for v in value)
             if not isinstance(value, Draw):
                 return value
-            tensor = value.make(generator, dtype).to(device)
-            return tensor.requires_grad_() if value.differentiable and tensor.is_floating_point() else tensor
+            tensor = value.make(generator, torch.float64 if dtype.is_complex else dtype)
+            if dtype.is_complex and tensor.is_floating_point():
+                tensor = torch.complex(tensor, value.make(generator, torch.float64)).to(dtype)
+            is_number = tensor.is_floating_point() or tensor.is_complex()
+            return tensor.to(device).requires_grad_(value.differentiable and is_number)
 
         return [one(v) for v in self.inputs], {k: one(v) for k, v in self.keywords.items()}
 

@@ -181,7 +181,7 @@ def _rnn_layer(nonlinearity: str) -> Layer:
 
 def _network(layer: Layer, input: Tensor, arguments: tuple[Any, ...]) -> tuple[Tensor, list[Tensor]]:
     """Read the arguments of either form, and run the layers."""
-    if isinstance(arguments[0], Tensor) and not arguments[0].is_floating_point():
+    if isinstance(arguments[0], Tensor) and arguments[0].dtype == torch.int64:
         batch_sizes, *settings = arguments
         return _layers(layer, input, tuple(batch_sizes.tolist()), *settings)
     *settings, batch_first = arguments

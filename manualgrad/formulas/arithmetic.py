@@ -6,6 +6,7 @@ comes back in the dtype of its operand.
 Source: any calculus book; the conventions at 0 are torch's.
 """
 
+import cmath
 import math
 from typing import Any
 
@@ -27,6 +28,7 @@ class AddFunction(Formula):
     Shapes: x and other broadcast to y. Saves nothing.
     """
 
+    complex = "holomorphic"
     opmath = False
 
     @staticmethod
@@ -36,15 +38,14 @@ class AddFunction(Formula):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Operand, Operand, float], output: Tensor) -> None:
         x, other, ctx.alpha = inputs
-        ctx.shapes = _shape(x), _shape(other)
+        _remember(ctx, output, x, other)
         ctx.shape, ctx.dtype = output.shape, output.dtype
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         needs_x, needs_other, _ = ctx.needs_input_grad
-        x_shape, other_shape = ctx.shapes
-        dx = unbroadcast(dy, x_shape) if needs_x else None
-        dother = _times(unbroadcast(dy, other_shape), ctx.alpha) if needs_other else None
+        dx = _back_to(ctx, 0, dy) if needs_x else None
+        dother = _times(_back_to(ctx, 1, dy), ctx.alpha) if needs_other else None
         return dx, dother, None
 
     @staticmethod
@@ -62,6 +63,7 @@ class SubFunction(Formula):
     Shapes: x and other broadcast to y. Saves nothing.
     """
 
+    complex = "holomorphic"
     opmath = False
 
     @staticmethod
@@ -71,15 +73,14 @@ class SubFunction(Formula):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Operand, Operand, float], output: Tensor) -> None:
         x, other, ctx.alpha = inputs
-        ctx.shapes = _shape(x), _shape(other)
+        _remember(ctx, output, x, other)
         ctx.shape, ctx.dtype = output.shape, output.dtype
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         needs_x, needs_other, _ = ctx.needs_input_grad
-        x_shape, other_shape = ctx.shapes
-        dx = unbroadcast(dy, x_shape) if needs_x else None
-        dother = _times(unbroadcast(dy, other_shape), -ctx.alpha) if needs_other else None
+        dx = _back_to(ctx, 0, dy) if needs_x else None
+        dother = _times(_back_to(ctx, 1, dy), -ctx.alpha) if needs_other else None
         return dx, dother, None
 
     @staticmethod
@@ -97,6 +98,7 @@ class MulFunction(Formula):
     Shapes: x and other broadcast to y. Saves each as the slope of the other, where that is a tensor.
     """
 
+    complex = "holomorphic"
     opmath = False
 
     @staticmethod
@@ -106,16 +108,15 @@ class MulFunction(Formula):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Operand, Operand], output: Tensor) -> None:
         x, other = inputs
-        ctx.shapes = _shape(x), _shape(other)
+        _remember(ctx, output, x, other)
         _keep(ctx, x if isinstance(other, Tensor) else 0, other if isinstance(x, Tensor) else 0)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, other = _kept(ctx)
         needs_x, needs_other = ctx.needs_input_grad
-        x_shape, other_shape = ctx.shapes
-        dx = unbroadcast(dy * other, x_shape) if needs_x else None
-        dother = unbroadcast(dy * x, other_shape) if needs_other else None
+        dx = _back_to(ctx, 0, dy * other) if needs_x else None
+        dother = _back_to(ctx, 1, dy * x) if needs_other else None
         return dx, dother
 
     @staticmethod
@@ -137,6 +138,7 @@ class DivFunction(Formula):
     Shapes: x and other broadcast to y. Saves other, and x where other is a tensor.
     """
 
+    complex = "holomorphic"
     opmath = False
 
     @staticmethod
@@ -147,7 +149,7 @@ class DivFunction(Formula):
     def setup_context(ctx: Any, inputs: tuple[Operand, Operand, str | None], output: Tensor) -> None:
         x, other, rounding_mode = inputs
         ctx.flat = rounding_mode is not None
-        ctx.shapes = _shape(x), _shape(other)
+        _remember(ctx, output, x, other)
         ctx.shape, ctx.dtype = output.shape, output.dtype
         if not ctx.flat:
             _keep(ctx, x if isinstance(other, Tensor) else 0, other)
@@ -159,8 +161,8 @@ class DivFunction(Formula):
         if ctx.flat:
             return dy.new_zeros(x_shape) if needs_x else None, dy.new_zeros(other_shape) if needs_other else None, None
         x, other = _kept(ctx)
-        dx = unbroadcast(dy / other, x_shape) if needs_x else None
-        dother = unbroadcast(-dy * ((x / other) / other), other_shape) if needs_other else None
+        dx = _back_to(ctx, 0, dy / other) if needs_x else None
+        dother = _back_to(ctx, 1, -dy * ((x / other) / other)) if needs_other else None
         return dx, dother, None
 
     @staticmethod
@@ -204,6 +206,35 @@ class NegFunction(Formula):
         return -x_t
 
 
+class ConjFunction(Formula):
+    r"""Complex conjugate.
+
+        forward    y  = conj x
+        backward   dx = conj dy
+        tangent    y' = conj x'
+
+    Shapes: x, y (*) any shape. Saves nothing.
+    """
+
+    opmath = False
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return x.conj().resolve_conj() if x.is_complex() else x.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> Tensor:
+        return dy.conj()
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Tensor) -> Tensor:
+        return x_t.conj()
+
+
 class PowFunction(Formula):
     r"""Power, elementwise.
 
@@ -215,6 +246,7 @@ class PowFunction(Formula):
     Shapes: x and n broadcast to y; one of them may be a number. Saves x, and where n is a tensor n and y.
     """
 
+    complex = "holomorphic"
     opmath = False
     autocast = "float32 on cuda"
 
@@ -225,16 +257,15 @@ class PowFunction(Formula):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Operand, Operand], output: Tensor) -> None:
         x, exponent = inputs
-        ctx.shapes = _shape(x), _shape(exponent)
+        _remember(ctx, output, x, exponent)
         _keep(ctx, x, exponent, output if isinstance(exponent, Tensor) else 0)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, n, y = _kept(ctx)
         needs_x, needs_n = ctx.needs_input_grad
-        x_shape, n_shape = ctx.shapes
-        dx = unbroadcast(dy * PowFunction.slope_in_x(x, n), x_shape) if needs_x else None
-        dn = unbroadcast(dy * PowFunction.slope_in_n(x, n, y), n_shape) if needs_n else None
+        dx = _back_to(ctx, 0, dy * PowFunction.slope_in_x(x, n)) if needs_x else None
+        dn = _back_to(ctx, 1, dy * PowFunction.slope_in_n(x, n, y)) if needs_n else None
         return dx, dn
 
     @staticmethod
@@ -255,15 +286,26 @@ class PowFunction(Formula):
 
     @staticmethod
     def slope_in_n(x: Any, n: Any, y: Any) -> Any:
+        not_below = (n.real if n.is_complex() else n) >= 0
         if isinstance(x, Tensor):
-            return torch.where((x == 0) & (n >= 0), 0.0, y * x.log())
+            return torch.where((x == 0) & not_below, 0.0, y * x.log())
         if x == 0:
-            return torch.where(n >= 0, 0.0, y * -math.inf)
+            return torch.where(not_below, 0.0, y * -math.inf)
+        if y.is_complex():
+            return y * cmath.log(x)
         return y * (math.log(x) if x > 0 else math.nan)
 
 
-def _shape(operand: Operand) -> torch.Size | None:
-    return operand.shape if isinstance(operand, Tensor) else None
+def _remember(ctx: Any, output: Tensor, *operands: Operand) -> None:
+    """Keep the shapes of the operands and, where the result is complex, which of them are real."""
+    ctx.shapes = [v.shape if isinstance(v, Tensor) else None for v in operands]
+    ctx.real = output.is_complex() and [isinstance(v, Tensor) and not v.is_complex() for v in operands]
+
+
+def _back_to(ctx: Any, k: int, gradient: Tensor) -> Tensor:
+    """The gradient of operand k, given that of its copies."""
+    dx = unbroadcast(gradient, ctx.shapes[k])
+    return dx.real if ctx.real and ctx.real[k] else dx
 
 
 def _times(operand: Any, factor: float) -> Any:
@@ -349,6 +391,16 @@ def neg(input: Tensor) -> Tensor:
     tensor(-1.)
     """
     return call(NegFunction, input)
+
+
+def conj(input: Tensor) -> Tensor:
+    """The complex conjugate; a real tensor is returned as it is. Same values and gradients as `torch.conj`.
+
+    >>> import torch
+    >>> conj(torch.tensor([1.0 + 2.0j]))
+    tensor([1.-2.j])
+    """
+    return call(ConjFunction, input) if input.is_complex() else input
 
 
 def pow(input: Operand, exponent: Operand) -> Tensor:

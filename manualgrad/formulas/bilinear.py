@@ -21,6 +21,7 @@ from manualgrad.formula import Formula, call, save
 
 
 class BilinearFunction(Formula):
+    complex = "holomorphic"
     autocast = "promote"
     opmath = False
 

@@ -9,6 +9,8 @@ Shapes: x, y (*) any shape. Saves x only: y/a + 1, which is e^(x/a) too, loses t
 Source: Barron (2017), Continuously differentiable exponential linear units, eqs. 2 and 3.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,6 +25,7 @@ class CeluFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor, alpha: float) -> Tensor:
+        x = x.nan_to_num(1.0, math.inf, -math.inf)  # torch passes dy on where x is no number
         return d * torch.exp(x.clamp(max=0) / alpha)  # e^0 = 1 where x > 0
 
 

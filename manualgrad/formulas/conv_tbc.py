@@ -21,6 +21,7 @@ from manualgrad.formula import Formula, call, save
 
 
 class ConvTbcFunction(Formula):
+    complex = "holomorphic"
     autocast = "lower"
     opmath = False
 

@@ -10,6 +10,8 @@ Source: Clevert, Unterthiner & Hochreiter (2016), Fast and accurate deep network
 eq. 15.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,6 +26,7 @@ class EluFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor, alpha: float) -> Tensor:
+        x = x.nan_to_num(1.0, math.inf, -math.inf)  # torch passes dy on where x is no number
         one_or_alpha = F.threshold(torch.sign(x), 0.0, alpha)
         return d * (torch.exp(x.clamp(max=0)) * one_or_alpha)  # e^0 = 1 where x > 0
 

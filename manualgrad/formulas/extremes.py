@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.formula import Formula, call, save, unbroadcast
+from manualgrad.formula import Formula, call, gated, save, unbroadcast
 
 Dim = int | tuple[int, ...] | list[int] | None
 
@@ -161,8 +161,8 @@ class MaximumFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, other = ctx.saved_tensors
         needs_x, needs_other = ctx.needs_input_grad
-        dx = unbroadcast(dy * _share(x < other, x == other, dy.dtype), x.shape) if needs_x else None
-        dother = unbroadcast(dy * _share(x > other, x == other, dy.dtype), other.shape) if needs_other else None
+        dx = unbroadcast(_share(dy, x < other, x == other), x.shape) if needs_x else None
+        dother = unbroadcast(_share(dy, x > other, x == other), other.shape) if needs_other else None
         return dx, dother
 
     @staticmethod
@@ -193,8 +193,8 @@ class MinimumFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, other = ctx.saved_tensors
         needs_x, needs_other = ctx.needs_input_grad
-        dx = unbroadcast(dy * _share(x > other, x == other, dy.dtype), x.shape) if needs_x else None
-        dother = unbroadcast(dy * _share(x < other, x == other, dy.dtype), other.shape) if needs_other else None
+        dx = unbroadcast(_share(dy, x > other, x == other), x.shape) if needs_x else None
+        dother = unbroadcast(_share(dy, x < other, x == other), other.shape) if needs_other else None
         return dx, dother
 
     @staticmethod
@@ -203,15 +203,16 @@ class MinimumFunction(Formula):
         return _mixed(x_t, x > other, other_t, x < other, x == other)
 
 
-def _share(loses: Tensor, ties: Tensor, dtype: torch.dtype) -> Tensor:
-    """0 where an operand loses, 1/2 where it ties, else 1 (NaN, which neither loses nor ties, wins)."""
-    return 1 - loses.to(dtype) - 0.5 * ties.to(dtype)
+def _share(d: Tensor, loses: Tensor, ties: Tensor) -> Tensor:
+    """0 where an operand loses, d / 2 where it ties, else d (NaN, which neither loses nor ties, wins)."""
+    share = 1 - loses.to(d.dtype) - 0.5 * ties.to(d.dtype)
+    return gated(d * share, share)
 
 
 def _mixed(x_t: Tensor | None, x_loses: Tensor, other_t: Tensor | None, other_loses: Tensor, ties: Tensor) -> Tensor:
     """The tangents of two operands, each times its share."""
     pairs = (x_t, x_loses), (other_t, other_loses)
-    terms = [tangent * _share(loses, ties, tangent.dtype) for tangent, loses in pairs if tangent is not None]
+    terms = [_share(tangent, loses, ties) for tangent, loses in pairs if tangent is not None]
     return terms[0] if len(terms) == 1 else terms[0] + terms[1]
 
 

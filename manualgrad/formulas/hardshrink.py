@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from manualgrad.formula import Pointwise, call
+from manualgrad.formula import Pointwise, call, gated
 
 
 class HardshrinkFunction(Pointwise):
@@ -25,7 +25,7 @@ class HardshrinkFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, y: Tensor, lambd: float) -> Tensor:
-        return d * torch.sign(y).abs() if lambd >= 0 else d.clone()
+        return gated(d, y.abs()) if lambd >= 0 else d.clone()
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:

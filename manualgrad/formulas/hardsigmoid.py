@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from manualgrad.formula import Pointwise, call, call_in_place
+from manualgrad.formula import Pointwise, call, call_in_place, gated
 
 
 class HardsigmoidFunction(Pointwise):
@@ -24,7 +24,7 @@ class HardsigmoidFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor) -> Tensor:
-        return d * torch.sign(3 - x.abs()).clamp(0, 1 / 6)  # the sign is 1 inside, and 1/6 is what is left of it
+        return gated(d / 6, torch.relu(torch.sign(3 - x.abs())))  # the sign of no number is 0
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from manualgrad.formula import Pointwise, call, call_in_place
+from manualgrad.formula import Pointwise, call, call_in_place, gated
 
 
 class HardswishFunction(Pointwise):
@@ -23,8 +23,9 @@ class HardswishFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor) -> Tensor:
-        inside = x.clamp(-3, 3)
-        return d * torch.addcmul(inside / 6 + 0.5, inside, torch.sign(3 - inside.abs()), value=1 / 6)
+        x = x.nan_to_num(3.0).clamp(-3, 3)  # torch passes dy on where x is no number
+        slope = torch.addcmul(x / 6 + 0.5, x, torch.sign(3 - x.abs()), value=1 / 6)
+        return gated(d * slope, x + 3)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:

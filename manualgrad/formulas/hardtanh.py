@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from manualgrad.formula import Pointwise, call, call_in_place
+from manualgrad.formula import Pointwise, call, call_in_place, gated
 
 
 class HardtanhFunction(Pointwise):
@@ -25,7 +25,7 @@ class HardtanhFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, y: Tensor, min_val: float, max_val: float) -> Tensor:
-        return d * torch.sign((y - min_val) * (max_val - y))
+        return gated(d, (y - min_val) * (max_val - y))
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:

@@ -25,6 +25,7 @@ from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbr
 
 
 class L1LossFunction(Formula):
+    complex = "refused"
     autocast = "float32"
 
     @staticmethod

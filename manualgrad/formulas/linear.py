@@ -20,6 +20,7 @@ from manualgrad.formula import Formula, call, save, unbroadcast
 
 
 class LinearFunction(Formula):
+    complex = "holomorphic"
     autocast = "lower"
     opmath = False
 

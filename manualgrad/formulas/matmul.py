@@ -29,6 +29,7 @@ class MatmulFunction(Formula):
     Saves x and w: each is the other's slope.
     """
 
+    complex = "holomorphic"
     autocast = "lower"
     opmath = False
 
@@ -114,6 +115,7 @@ class AddmmFunction(Formula):
     Shapes: x (n, k), w (k, m), y (n, m), or each with a leading batch dimension; a broadcasts to y. Saves x and w.
     """
 
+    complex = "holomorphic"
     autocast = "lower"
     opmath = False
 

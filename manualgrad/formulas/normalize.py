@@ -23,6 +23,8 @@ from manualgrad.formula import Formula, call, save
 
 
 class NormalizeFunction(Formula):
+    complex = "refused"
+
     @staticmethod
     def forward(x: Tensor, p: float, dim: int | tuple[int, ...], eps: float) -> Tensor:
         return F.normalize(x, p, dim, eps)  # type: ignore[arg-type]  # several dimensions are documented

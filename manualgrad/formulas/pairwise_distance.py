@@ -22,6 +22,7 @@ from manualgrad.formula import Formula, call, moving, norm_slope, save, unbroadc
 
 
 class PairwiseDistanceFunction(Formula):
+    complex = "refused"
     autocast = "float32 on cuda"
 
     @staticmethod

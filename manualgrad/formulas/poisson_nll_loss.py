@@ -24,6 +24,7 @@ from manualgrad.formula import Formula, broadcast_shape, call, moving, reduce, s
 
 
 class PoissonNLLLossFunction(Formula):
+    complex = "refused"
     autocast = "float32"
 
     @staticmethod

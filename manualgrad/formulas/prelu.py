@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualgrad.formula import Formula, call, save, unbroadcast
+from manualgrad.formula import Formula, call, gated, save, unbroadcast
 
 
 class PreluFunction(Formula):
@@ -32,11 +32,10 @@ class PreluFunction(Formula):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
-        positive = dy * torch.sign(torch.relu(x))
-        negative = dy - positive
+        above = torch.relu(torch.sign(x))
         w = _per_channel(weight, x)
-        dx = torch.addcmul(positive, negative, w) if ctx.needs_input_grad[0] else None
-        dw = unbroadcast(negative * x, w.shape).reshape(weight.shape) if ctx.needs_input_grad[1] else None
+        dx = gated(dy, above) + gated(dy * w, 1 - above) if ctx.needs_input_grad[0] else None
+        dw = unbroadcast(gated(dy * x, 1 - above), w.shape).reshape(weight.shape) if ctx.needs_input_grad[1] else None
         return dx, dw
 
     @staticmethod
@@ -44,8 +43,8 @@ class PreluFunction(Formula):
         x, weight = ctx.saved_tensors
         y_t: Any = None
         if x_t is not None:
-            positive = x_t * torch.sign(torch.relu(x))
-            y_t = torch.addcmul(positive, x_t - positive, _per_channel(weight, x))
+            above = torch.relu(torch.sign(x))
+            y_t = gated(x_t, above) + gated(x_t * _per_channel(weight, x), 1 - above)
         if weight_t is not None:
             term = _per_channel(weight_t, x) * x.clamp(max=0)
             y_t = term if y_t is None else y_t + term

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, save
+from manualgrad.formula import Formula, gated, save
 
 BatchSizes = tuple[int, ...]
 
@@ -125,6 +125,7 @@ class RnnFunction(Formula):
     tangent    h_t' = a_t' s'(a_t)
     """
 
+    complex = "holomorphic"
     autocast = "lower"
 
     @staticmethod
@@ -155,10 +156,12 @@ class RnnFunction(Formula):
     def backward(ctx: Any, dh: Tensor) -> tuple[Tensor | None, ...]:
         x, h0, w_ih, w_hh, hs = ctx.saved_tensors
         h_before = ctx.steps.previous(hs, h0)
-        slope = 1 - hs * hs if ctx.nonlinearity == "tanh" else (hs > 0).to(hs.dtype)
+        is_tanh = ctx.nonlinearity == "tanh"
+        slope = 1 - hs * hs if is_tanh else hs
 
         def step(rows: slice, carried: Tensor) -> tuple[tuple[Tensor], tuple[Tensor]]:
-            da = (dh[rows] + carried) * slope[rows]
+            felt = dh[rows] + carried
+            da = felt * slope[rows] if is_tanh else gated(felt, slope[rows])
             return (da,), (da @ w_hh,)
 
         (da,), (dh0,) = ctx.steps.run_back(step, (torch.zeros_like(h0),))
@@ -186,6 +189,8 @@ class LstmFunction(Formula):
                dx = da W_ih,  dW_ih = da^T x,  dW_hh = da^T h_{t-1},  db_ih = db_hh = sum da,  dW_hr = dh^T m
     tangent    the same slopes, forwards in time
     """
+
+    complex = "holomorphic"
 
     @staticmethod
     def forward(
@@ -292,6 +297,8 @@ class GruFunction(Formula):
                dx = du W_ih,  dW_ih = du^T x,  dW_hh = dv^T h_{t-1},  db_ih = sum du,  db_hh = sum dv
     tangent    the same slopes, forwards in time
     """
+
+    complex = "holomorphic"
 
     @staticmethod
     def forward(

@@ -109,7 +109,7 @@ class VarFunction(Formula):
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
         (x,) = ctx.saved_tensors
-        return (x_t * (ctx.twice * _centred(x, ctx.dim))).sum(ctx.dim, ctx.keepdim)
+        return (x_t * (ctx.twice * _centred(x, ctx.dim).conj())).sum(ctx.dim, ctx.keepdim).real
 
 
 class StdFunction(Formula):
@@ -143,7 +143,7 @@ class StdFunction(Formula):
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
         x, y = ctx.saved_tensors
-        var_t = (x_t * (ctx.twice * _centred(x, ctx.dim))).sum(ctx.dim, ctx.keepdim)
+        var_t = (x_t * (ctx.twice * _centred(x, ctx.dim).conj())).sum(ctx.dim, ctx.keepdim).real
         return torch.where(y == 0, 0.0, var_t / (2 * y))
 
 
@@ -156,6 +156,8 @@ class LogsumexpFunction(Formula):
 
     Saves x and y.
     """
+
+    complex = "holomorphic"
 
     @staticmethod
     def forward(x: Tensor, dim: int | tuple[int, ...] | list[int], keepdim: bool) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualgrad.formula import Formula, call, call_in_place, save
+from manualgrad.formula import Formula, call, call_in_place, gated, save
 
 
 class ReluFunction(Formula):
@@ -31,12 +31,12 @@ class ReluFunction(Formula):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
-        return dy * torch.sign(y)  # 0 or 1; a mask made by comparing costs ten times as much on a CPU
+        return gated(dy, y)
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
-        return x_t * torch.sign(y)
+        return gated(x_t, y)
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:

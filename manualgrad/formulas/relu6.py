@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from manualgrad.formula import Pointwise, call, call_in_place
+from manualgrad.formula import Pointwise, call, call_in_place, gated
 
 
 class Relu6Function(Pointwise):
@@ -25,7 +25,7 @@ class Relu6Function(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, y: Tensor) -> Tensor:
-        return d * torch.sign(y * (6 - y))
+        return gated(d, y * (6 - y))
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:

@@ -24,6 +24,7 @@ from manualgrad.formula import Formula, call, save
 
 
 class RmsNormFunction(Formula):
+    complex = "refused"
     autocast = "float32 on cuda"
 
     @staticmethod

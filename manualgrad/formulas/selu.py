@@ -10,6 +10,8 @@ Shapes: x, y (*) any shape. Saves x only: y + l a, which is l a e^x too, loses t
 Source: Klambauer, Unterthiner, Mayr & Hochreiter (2017), Self-normalizing neural networks, eqs. 2 and 14.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,6 +29,7 @@ class SeluFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor) -> Tensor:
+        x = x.nan_to_num(1.0, math.inf, -math.inf)  # torch passes dy on where x is no number
         one_or_alpha = F.threshold(torch.sign(x), 0.0, ALPHA)
         return d * (torch.exp(x.clamp(max=0)) * (SCALE * one_or_alpha))  # e^0 = 1 where x > 0
 

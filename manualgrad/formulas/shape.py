@@ -253,6 +253,8 @@ class ToFunction(Formula):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        if dy.is_complex() and not ctx.here["dtype"].is_complex:
+            dy = dy.real
         return dy.to(**ctx.here), None
 
     @staticmethod

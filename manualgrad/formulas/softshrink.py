@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from manualgrad.formula import Pointwise, call
+from manualgrad.formula import Pointwise, call, gated
 
 
 class SoftshrinkFunction(Pointwise):
@@ -25,7 +25,7 @@ class SoftshrinkFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, y: Tensor, lambd: float) -> Tensor:
-        return d * torch.sign(y).abs()
+        return gated(d, y.abs())
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:

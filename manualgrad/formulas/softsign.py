@@ -15,6 +15,8 @@ from manualgrad.formula import Pointwise, call
 
 
 class SoftsignFunction(Pointwise):
+    complex = "refused"
+
     @staticmethod
     def forward(x: Tensor) -> Tensor:
         return F.softsign(x)

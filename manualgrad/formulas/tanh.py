@@ -17,6 +17,8 @@ from manualgrad.formula import Formula, call, save
 
 
 class TanhFunction(Formula):
+    complex = "holomorphic"
+
     @staticmethod
     def forward(x: Tensor) -> Tensor:
         return torch.tanh(x)

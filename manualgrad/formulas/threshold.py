@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from manualgrad.formula import Pointwise, call, call_in_place
+from manualgrad.formula import Pointwise, call, call_in_place, gated
 
 
 class ThresholdFunction(Pointwise):
@@ -23,7 +23,7 @@ class ThresholdFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor, threshold: float, value: float) -> Tensor:
-        return d * torch.sign(torch.relu(x - threshold))
+        return gated(d, torch.relu(x - threshold))
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:

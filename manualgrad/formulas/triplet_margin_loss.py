@@ -25,6 +25,7 @@ from manualgrad.formula import Formula, call, moving, norm_slope, reduce, save, 
 
 
 class TripletMarginLossFunction(Formula):
+    complex = "refused"
     autocast = "float32"
 
     @staticmethod

@@ -19,6 +19,8 @@ from manualgrad.formula import Formula, call, save
 
 
 class WeightNormFunction(Formula):
+    complex = "refused"
+
     @staticmethod
     def forward(v: Tensor, g: Tensor, dim: int) -> Tensor:
         return torch._weight_norm(v, g, dim)

@@ -10,7 +10,7 @@ from manualgrad.catalogue import Row
 from manualgrad.proof.gradients import double_backward, equal_to_torch, gradcheck, kinks, non_contiguous, ours, subsets
 from manualgrad.proof.modes import compiled, on_the_tape, transforms
 from manualgrad.proof.modules import exported, module
-from manualgrad.proof.precision import autocast, bytes_saved, extremes, low_precision
+from manualgrad.proof.precision import autocast, bytes_saved, complex_numbers, extremes, low_precision
 from manualgrad.proof.precision import saved_bytes as saved_bytes
 
 QUICK: tuple[Callable[[Row], None], ...] = (
@@ -30,6 +30,7 @@ CHECKS: tuple[Callable[[Row], None], ...] = (
     gradcheck,
     transforms,
     non_contiguous,
+    complex_numbers,
     autocast,
     compiled,
     exported,

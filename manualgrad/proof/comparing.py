@@ -39,7 +39,7 @@ def with_leaves(arguments: Arguments, leaves: tuple[Tensor, ...] | list[Tensor])
 def outputs_of(result: Any) -> list[Tensor]:
     """The differentiable tensors of a result."""
     results = result if isinstance(result, (list, tuple)) else (result,)
-    return [r for r in results if isinstance(r, Tensor) and r.is_floating_point()]
+    return [r for r in results if isinstance(r, Tensor) and (r.is_floating_point() or r.is_complex())]
 
 
 def call(function: Function, arguments: Arguments) -> list[Tensor]:
@@ -60,7 +60,12 @@ def is_random(function: Function, arguments: Arguments) -> bool:
 
 def random_like(tensors: list[Tensor], seed: int, dtype: torch.dtype | None = None) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(t.shape, generator=generator, dtype=torch.float64).to(dtype or t.dtype) for t in tensors]
+    return [
+        torch.randn(t.shape, generator=generator, dtype=torch.complex128 if t.is_complex() else torch.float64).to(
+            dtype or t.dtype
+        )
+        for t in tensors
+    ]
 
 
 def gradients_of(function: Function, arguments: Arguments, seed: int = 1) -> tuple[list[Tensor], list[Tensor | None]]:

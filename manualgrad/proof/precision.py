@@ -121,3 +121,28 @@ def saved_bytes(function: Function, arguments: Arguments) -> int:
         outputs = call(function, arguments)
     del outputs
     return sum(kept.values())
+
+
+def complex_numbers(row: Row) -> None:
+    """Complex arguments: the gradients are torch's and, where torch has none, right; or the function refuses them."""
+    for what, s in each(row.samples[:3], row):
+        try:
+            call(row.function, s.draw(torch.complex128, row.seed))
+        except (RuntimeError, TypeError, ValueError):  # that the backward pass raises would not do
+            continue
+        y, dx = gradients_of(row.function, s.draw(torch.complex128, row.seed))
+        try:
+            y_torch, dx_torch = gradients_of(row.twin, s.draw(torch.complex128, row.seed))
+        except RuntimeError:
+            y_torch = dx_torch = None
+        if y_torch is not None and dx_torch is not None:
+            for a, b in zip((*y, *dx), (*y_torch, *dx_torch), strict=True):
+                same(a, b, f"{what}, complex", rtol=1e-9, atol=1e-11)
+        arguments = s.draw(torch.complex128, row.seed)
+        leaves = leaves_of(arguments)
+        if s is row.samples[0] and not row.surrogate:
+
+            def f(*values: Tensor, arguments: Arguments = arguments) -> Any:
+                return tuple(call(row.function, with_leaves(arguments, values)))
+
+            torch.autograd.gradcheck(f, leaves, check_forward_ad=True)
