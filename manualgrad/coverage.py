@@ -17,7 +17,6 @@ from torch.nn.utils import parametrizations
 from manualgrad import functional, nn
 from manualgrad.conversion import MODULE_TWINS
 from manualgrad.spellings import TWINS
-from manualgrad.spellings import TWINS
 
 # Helpers that torch.nn.functional imports; no functions of its own.
 _IMPORTED = frozenset(("typing", "torch._C", "torch._jit_internal", "torch.overrides"))

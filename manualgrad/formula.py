@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 _REDUCTIONS = ("none", "mean", "sum")
 HALF = frozenset((torch.bfloat16, torch.float16))
@@ -112,7 +113,7 @@ class Pointwise(Formula):
     and `torch.sign`, `torch.clamp` and `F.threshold` make the same mask in floating point.
     """
 
-    complex = "holomorphic"
+    complex: ClassVar[str | None] = "holomorphic"
     saves: ClassVar[str] = "input"
     slope: ClassVar[Callable[..., Tensor]]
 
@@ -498,9 +499,10 @@ def gated(d: Tensor, g: Tensor) -> Tensor:
     >>> gated(torch.tensor([2.0, torch.inf]), torch.tensor([1.0, 0.0]))
     tensor([2., 0.])
     """
-    if values_are_visible() and not (torch.is_grad_enabled() and (d.requires_grad or g.requires_grad)):
+    differentiated = torch.is_grad_enabled() and (d.requires_grad or g.requires_grad)
+    if values_are_visible() and not differentiated and forward_ad._current_level < 0:
         return GateFunction.forward(d, g)
-    return GateFunction.apply(d, g)  # type: ignore[no-any-return]
+    return GateFunction.apply(d, g)
 
 
 def _cast_for_autocast(policy: str | None, args: tuple[Any, ...]) -> tuple[Any, ...]:

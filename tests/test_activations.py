@@ -1,5 +1,7 @@
 """What the catalogue's checks do not reach: dtypes, warnings, chance, lazy layers, and errors of the activations."""
 
+import itertools
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,6 +13,7 @@ from torch.nn import functional as torch_F
 
 from manualgrad import functional as F
 from manualgrad import nn
+from manualgrad.catalogue import BY_NAME, FAMILIES, Row
 
 SOFTMAXES = [(F.softmax, torch_F.softmax), (F.log_softmax, torch_F.log_softmax), (F.softmin, torch_F.softmin)]
 softmaxes = pytest.mark.parametrize(("ours", "theirs"), SOFTMAXES, ids=[f.__name__ for f, _ in SOFTMAXES])
@@ -106,3 +109,51 @@ def test_lazy_linear_becomes_ours() -> None:
     assert layer.weight.shape == (2, 4)
     (dw,) = torch.autograd.grad(y.sum(), layer.weight)
     assert torch.equal(dw, torch.full((2, 4), 3.0))
+
+
+# ---------------------------------------------------------------------------------------- infinite, and no numbers
+
+ODD = (math.nan, math.inf, -math.inf, 0.0, 1.0, -1.0)
+ELEMENTWISE = [
+    row
+    for row in (*FAMILIES["activations"], *map(BY_NAME.__getitem__, ("maximum", "minimum")))
+    if row.name not in ("glu", "softmax", "softmin", "log_softmax", "softmax2d", "prelu", "rrelu")
+]
+
+
+@pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
+def test_infinities_and_what_is_no_number_give_what_they_give_in_torch(row: Row) -> None:
+    """Finite where torch is, and as torch. One element at a time: its kernels for long tensors treat NaN otherwise."""
+    binary = row.name in ("maximum", "minimum")
+    for values in itertools.product(ODD, repeat=2 if binary else 1):
+        for dy in (2.0, 0.0, math.inf, math.nan):
+            gradients = []
+            for f in (row.function, row.twin):
+                leaves = [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in values]
+                f(*leaves, *((0.5, 1.0) if row.name == "threshold" else ())).backward(torch.tensor(dy).double())
+                gradients.append([leaf.grad for leaf in leaves])
+            for a, b in zip(*gradients, strict=True):
+                what = f"{row.name}({values}), dy {dy}: {a} for {b}"
+                if math.isfinite(b):
+                    torch.testing.assert_close(a, b, msg=what)
+                elif math.isfinite(a):  # where torch is at a loss and the slope has a limit
+                    assert (row.name, a, math.isinf(values[0])) == ("softsign", 0, True), what
+
+
+def test_prelu_keeps_its_two_sides_apart() -> None:
+    for dy in (1.0, math.inf):
+        gradients = []
+        for f in (F.prelu, torch_F.prelu):
+            x = torch.tensor([math.inf, 2.0, -2.0], requires_grad=True)
+            w = torch.tensor([0.5], requires_grad=True)
+            f(x, w).backward(torch.tensor([1.0, dy, 1.0]))
+            gradients += [(x.grad, w.grad)]
+        for a, b in zip(*gradients, strict=True):
+            torch.testing.assert_close(a, b)
+
+
+def test_a_shut_gate_stops_an_infinite_gradient() -> None:
+    x = torch.tensor([-1.0, 4.0], requires_grad=True)
+    F.sqrt(F.relu(x)).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [0.0, 0.25]

@@ -24,6 +24,7 @@ from manualgrad.formula import (
     FormulaError,
     broadcast_shape,
     call,
+    gated,
     reduce,
     save,
     spread,
@@ -449,3 +450,56 @@ def test_forward_derivative_of_a_power_of_a_negative_number() -> None:
     x = torch.tensor([-2.0, -0.5, 3.0], dtype=torch.float64, requires_grad=True)
     exponent = torch.tensor([2.0, 3.0, 2.0], dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda x: F.pow(x, exponent), x, check_forward_ad=True)
+
+
+# ---------------------------------------------------------------------------------------------------------- the gate
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_the_gate_passes_or_stops_any_number(dtype: torch.dtype) -> None:
+    d = torch.tensor([1.5, -0.0, torch.inf, -torch.inf, torch.nan] * 4, dtype=dtype).view(4, 5)
+    g = torch.tensor([0.0, -0.0, torch.finfo(dtype).tiny, torch.nan], dtype=dtype).view(4, 1).expand(4, 5)
+    passed = gated(d, g)
+    assert passed.dtype == dtype
+    assert not passed[:2].any()
+    torch.testing.assert_close(passed[2:], d[2:], equal_nan=True)
+
+
+def test_the_gate_is_linear_in_every_mode() -> None:
+    d, g = torch.randn(3, 4, dtype=torch.float64, requires_grad=True), torch.eye(3, 4, dtype=torch.float64)
+    torch.autograd.gradcheck(lambda d: gated(d, g), d, check_forward_ad=True, check_batched_grad=True)
+    torch.autograd.gradgradcheck(lambda d: gated(d, g), d)
+    rows = torch.func.vmap(gated)(d.detach(), g)
+    assert torch.equal(rows, d.detach() * g)
+    assert torch.equal(torch.compile(gated, fullgraph=True, backend="aot_eager")(d.detach(), g), rows)
+
+
+# --------------------------------------------------------------------------------------------------- complex numbers
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "pow", "cat"])
+def test_a_real_operand_of_a_complex_result_has_a_real_gradient(name: str) -> None:
+    gradients = []
+    for library in (F, torch):
+        a = torch.tensor([1.5, 0.5], dtype=torch.float64, requires_grad=True)
+        b = torch.tensor([1.0 + 2.0j, -0.5j], dtype=torch.complex128, requires_grad=True)
+        y = library.cat([a, b]) if name == "cat" else getattr(library, name)(a, b)
+        y.backward(torch.arange(y.numel()) * (1.0 - 1.0j) + 0.5j)
+        gradients.append((a.grad, b.grad))
+    for ours, torchs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, torchs)
+
+
+def test_the_tape_knows_complex_numbers() -> None:
+    x = torch.tensor([1.0 + 2.0j, 3.0 - 1.0j], requires_grad=True)
+    w = torch.tensor([[0.5j, 1.0], [2.0, 1.0 + 1.0j]], requires_grad=True)
+    with Tape() as tape:
+        loss = F.abs(w.mH @ x).sum()
+    tape.backward(loss)
+    expected = torch.autograd.grad((w.mH @ x).abs().sum(), (x, w))
+    torch.testing.assert_close((x.grad, w.grad), expected)
+
+
+def test_a_formula_of_real_numbers_refuses_complex_ones_by_name() -> None:
+    with pytest.raises(NotImplementedError, match=r"^softsign: the formula is for real numbers, not for complex ones"):
+        F.softsign(torch.tensor([1.0j]))

@@ -21,7 +21,7 @@ from manualgrad.formula import Formula, call, save
 
 
 class BilinearFunction(Formula):
-    complex = "holomorphic"
+    complex = "refused"
     autocast = "promote"
     opmath = False
 

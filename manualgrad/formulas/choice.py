@@ -41,14 +41,16 @@ class WhereFunction(Formula):
         save(ctx, condition)
         ctx.shapes = [v.shape if isinstance(v, Tensor) else None for v in (x, other)]
         ctx.dtype = output.dtype
+        ctx.real = [output.is_complex() and isinstance(v, Tensor) and not v.is_complex() for v in (x, other)]
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
         (c,) = ctx.saved_tensors
         _, needs_x, needs_other = ctx.needs_input_grad
         x_shape, other_shape = ctx.shapes
-        dx = unbroadcast(torch.where(c, dy, 0.0), x_shape) if needs_x else None
-        dother = unbroadcast(torch.where(c, 0.0, dy), other_shape) if needs_other else None
+        to_x, to_other = (dy.real if real else dy for real in ctx.real)
+        dx = unbroadcast(torch.where(c, to_x, 0.0), x_shape) if needs_x else None
+        dother = unbroadcast(torch.where(c, 0.0, to_other), other_shape) if needs_other else None
         return None, dx, dother
 
     @staticmethod

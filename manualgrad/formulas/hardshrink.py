@@ -9,7 +9,6 @@ Shapes: x, y (*) any shape. Saves y only: it is 0 where |x| <= l.
 Source: Donoho & Johnstone (1994), Ideal spatial adaptation by wavelet shrinkage, section 1.3.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 

@@ -9,7 +9,6 @@ Shapes: x, y (*) any shape. Saves y only: it is inside (a, b) where x is.
 Source: Collobert (2004), Large scale machine learning, section 5.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 

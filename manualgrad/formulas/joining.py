@@ -38,6 +38,7 @@ class CatFunction(Formula):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.dim, *xs = inputs
         ctx.shapes, ctx.dtype = [x.shape for x in xs], output.dtype
+        ctx.real = {k for k, x in enumerate(xs, start=1) if not x.is_complex()} if output.is_complex() else ()
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
@@ -49,6 +50,8 @@ class CatFunction(Formula):
                 continue
             dxs.append(dy.narrow(ctx.dim, start, shape[ctx.dim]) if needed else None)
             start += shape[ctx.dim]
+        for k in ctx.real:  # among complex ones
+            dxs[k] = dxs[k].real if dxs[k] is not None else None
         return tuple(dxs)
 
     @staticmethod

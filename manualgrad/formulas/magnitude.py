@@ -21,10 +21,12 @@ class AbsFunction(Pointwise):
     r"""Absolute value.
 
         forward    y  = |x|
-        backward   dx = dy sign(x)         0 at x = 0
+        backward   dx = dy sign(x)         0 at x = 0; x / |x| is the sign of a complex x
 
     Saves x.
     """
+
+    complex = None  # y is real, and the tangent of a complex x counts as far as it goes along x
 
     @staticmethod
     def forward(x: Tensor) -> Tensor:
@@ -32,7 +34,7 @@ class AbsFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor) -> Tensor:
-        return d * torch.sign(x)
+        return (d * torch.sgn(x).conj()).real if d.is_complex() else d * torch.sgn(x)
 
 
 class SignFunction(Pointwise):

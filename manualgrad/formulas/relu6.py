@@ -9,7 +9,6 @@ Shapes: x, y (*) any shape. Saves y only: it is inside (0, 6) where x is.
 Source: Krizhevsky (2010), Convolutional deep belief networks on CIFAR-10, section 2.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 

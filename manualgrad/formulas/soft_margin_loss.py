@@ -21,6 +21,7 @@ from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbr
 
 
 class SoftMarginLossFunction(Formula):
+    complex = "refused"
     autocast = "float32"
 
     @staticmethod

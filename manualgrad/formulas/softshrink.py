@@ -9,7 +9,6 @@ Shapes: x, y (*) any shape. Saves y only: it is 0 where |x| <= l.
 Source: Donoho (1995), De-noising by soft-thresholding, eq. 5.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 

@@ -123,6 +123,8 @@ class ClipGradientFunction(Formula):
     Source: Graves (2013), Generating sequences with recurrent neural networks, section 4.1.
     """
 
+    complex = "refused"
+
     @staticmethod
     def forward(x: Tensor, limit: float) -> Tensor:
         return x.clone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any
 
@@ -131,11 +132,8 @@ def complex_numbers(row: Row) -> None:
         except (RuntimeError, TypeError, ValueError):  # that the backward pass raises would not do
             continue
         y, dx = gradients_of(row.function, s.draw(torch.complex128, row.seed))
-        try:
+        with contextlib.suppress(RuntimeError):  # torch's own derivative may be for real numbers only
             y_torch, dx_torch = gradients_of(row.twin, s.draw(torch.complex128, row.seed))
-        except RuntimeError:
-            y_torch = dx_torch = None
-        if y_torch is not None and dx_torch is not None:
             for a, b in zip((*y, *dx), (*y_torch, *dx_torch), strict=True):
                 same(a, b, f"{what}, complex", rtol=1e-9, atol=1e-11)
         arguments = s.draw(torch.complex128, row.seed)
@@ -145,4 +143,4 @@ def complex_numbers(row: Row) -> None:
             def f(*values: Tensor, arguments: Arguments = arguments) -> Any:
                 return tuple(call(row.function, with_leaves(arguments, values)))
 
-            torch.autograd.gradcheck(f, leaves, check_forward_ad=True)
+            torch.autograd.gradcheck(f, leaves, check_forward_ad=True, fast_mode=True)
