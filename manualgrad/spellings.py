@@ -116,17 +116,17 @@ def _reversed_dimensions(input: Tensor) -> Tensor:
 
 def _adjoint(input: Tensor) -> Tensor:
     """`x.mH`."""
-    return F.matrix_transpose(F.conj(input))
+    return F.matrix_transpose(F.conj(input) if input.is_complex() else input)
 
 
 def _hermitian(input: Tensor) -> Tensor:
     """`x.H`."""
-    return F.t(F.conj(input))
+    return F.t(F.conj(input) if input.is_complex() else input)
 
 
 def _vdot(input: Tensor, other: Tensor) -> Tensor:
     """`torch.vdot`, which conjugates its first argument."""
-    return F.dot(F.conj(input), other)
+    return F.dot(F.conj(input) if input.is_complex() else input, other)
 
 
 # One line per function: ours, then every spelling that torch has for it.

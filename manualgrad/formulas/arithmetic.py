@@ -394,13 +394,13 @@ def neg(input: Tensor) -> Tensor:
 
 
 def conj(input: Tensor) -> Tensor:
-    """The complex conjugate; a real tensor is returned as it is. Same values and gradients as `torch.conj`.
+    """The complex conjugate; of a real tensor a copy. Same values and gradients as `torch.conj`.
 
     >>> import torch
     >>> conj(torch.tensor([1.0 + 2.0j]))
     tensor([1.-2.j])
     """
-    return call(ConjFunction, input) if input.is_complex() else input
+    return call(ConjFunction, input)
 
 
 def pow(input: Operand, exponent: Operand) -> Tensor:

@@ -4,7 +4,15 @@ import torch
 
 from manualgrad import functional as F
 from manualgrad.catalogue.row import Row, away_from, constant, fixed, normal, sample, uniform
-from manualgrad.formulas.arithmetic import AddFunction, DivFunction, MulFunction, NegFunction, PowFunction, SubFunction
+from manualgrad.formulas.arithmetic import (
+    AddFunction,
+    ConjFunction,
+    DivFunction,
+    MulFunction,
+    NegFunction,
+    PowFunction,
+    SubFunction,
+)
 
 ROWS: tuple[Row, ...] = (
     Row(
@@ -71,6 +79,7 @@ ROWS: tuple[Row, ...] = (
         extremes=(sample(fixed(1e-30, 1e30, 0.0, 1.0), fixed(1e-20, 1e20, 1e-5, -1e-30)),),
     ),
     Row(F.neg, torch.neg, NegFunction, samples=(sample(normal(3, 4)), sample(normal()), sample(normal(2, 0)))),
+    Row(F.conj, torch.conj, ConjFunction, samples=(sample(normal(3, 4)), sample(normal()), sample(normal(2, 0)))),
     Row(
         F.pow,
         torch.pow,
