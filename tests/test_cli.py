@@ -288,7 +288,7 @@ def test_list_of_one_formula_is_all_that_is_said_about_it(capsys: pytest.Capture
     assert cli.main(["list", "exp"]) == 0  # shares a file, whose docstring is shown too
     out = capsys.readouterr().out
     assert "Exponential." in out
-    assert "Functions of one number" in out
+    assert "Exponentials and logarithms, applied" in out
 
 
 def test_list_of_a_function_that_is_several_formulas(capsys: pytest.CaptureFixture[str]) -> None:

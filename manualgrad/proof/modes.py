@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import warnings
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -64,36 +63,37 @@ def transforms(row: Row) -> None:
 
 
 def compiled(row: Row) -> None:
-    """torch.compile in one graph, of the function and of its torch.func.grad: same values and gradients."""
-    for what, s in each(row.samples[:1], row):
-        torch._dynamo.reset()
-        args, keywords = s.draw(seed=row.seed)
-        if not any(leaf.numel() for leaf in leaves_of((args, keywords))):
-            continue
+    """torch.compile in one graph, of the function and of its torch.func.grad: same values and gradients.
 
-        def scalar(leaves: list[Tensor], arguments: Any = (args, keywords)) -> Tensor:
-            values, named = with_leaves(arguments, leaves)
-            outputs = outputs_of(row.function(*values, **named))
-            total = outputs[0].square().sum()
-            for o in outputs[1:]:
-                total = total + o.square().sum()
-            return total
+    Of the typical sample, without code generation: what is proved is that torch can trace the formula.
+    """
+    torch._dynamo.reset()
+    args, keywords = row.samples[0].draw(seed=row.seed)
 
-        leaves = leaves_of((args, keywords))
-        with warnings.catch_warnings():  # the function's own, and torch's where it compiles a transform
-            warnings.simplefilter("ignore")
-            torch.manual_seed(0)
-            expected = scalar(leaves)
-            torch.manual_seed(0)
-            fast = torch.compile(scalar, fullgraph=True, backend="aot_eager")(leaves)
-            torch.manual_seed(0)
-            inside = torch.compile(torch.func.grad(scalar), fullgraph=True, backend="aot_eager")(leaves)
-        same(fast.detach(), expected.detach(), what)
-        truth = torch.autograd.grad(expected, leaves, allow_unused=True)
-        for a, b in zip(torch.autograd.grad(fast, leaves, allow_unused=True), truth, strict=True):
-            same(a, b, f"{what}, compiled", rtol=1e-9, atol=1e-11)
-        for a, b in zip(inside, truth, strict=True):
-            same(a.detach(), b, f"{what}, compile(func.grad)", rtol=1e-9, atol=1e-11)
+    def scalar(leaves: list[Tensor]) -> Tensor:
+        values, named = with_leaves((args, keywords), leaves)
+        outputs = outputs_of(row.function(*values, **named))
+        total = outputs[0].square().sum()
+        for o in outputs[1:]:
+            total = total + o.square().sum()
+        return total
+
+    def both(leaves: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        return scalar(leaves), torch.func.grad(scalar)([leaf.detach() for leaf in leaves])
+
+    leaves = leaves_of((args, keywords))
+    with warnings.catch_warnings():  # the function's own, and torch's where it compiles a transform
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        expected, gradients = both(leaves)
+        torch.manual_seed(0)
+        fast, inside = torch.compile(both, fullgraph=True, backend="aot_eager")(leaves)
+    same(fast.detach(), expected.detach(), row.name)
+    truth = torch.autograd.grad(expected, leaves, allow_unused=True)
+    for a, b in zip(torch.autograd.grad(fast, leaves, allow_unused=True), truth, strict=True):
+        same(a, b, f"{row.name}, compiled", rtol=1e-9, atol=1e-11)
+    for a, b in zip(inside, gradients, strict=True):
+        same(a, b, f"{row.name}, compile(func.grad)", rtol=1e-9, atol=1e-11)
 
 
 def on_the_tape(row: Row) -> None:
