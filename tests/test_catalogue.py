@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from manualgrad.catalogue import ROWS, Row
-from manualgrad.proof import CHECKS, gradcheck
+from manualgrad.proof import CHECKS
+from manualgrad.proof.gradients import gradcheck
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
