@@ -15,12 +15,15 @@ from .data import Diabetes as Diabetes
 from .data import Digits as Digits
 from .data import Table as Table
 from .files import DataError as DataError
+from .files import DataMissing as DataMissing
 from .files import read_table as read_table
 from .fitting import fit as fit
 from .learners import Classifier as Classifier
 from .learners import Learner as Learner
 from .learners import NonFiniteLoss as NonFiniteLoss
 from .learners import Regressor as Regressor
+from .mnist import Mnist as Mnist
+from .mnist import read_idx as read_idx
 from .run import Run as Run
 from .study import picture as picture
 from .study import table as table

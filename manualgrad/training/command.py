@@ -20,6 +20,10 @@ from manualgrad.training.run import Run
 FAILED = 1
 
 
+class Missing(Mistake):
+    """Data that is the user's to bring is not there."""
+
+
 def main(argv: Sequence[str]) -> int:
     """Run `manualgrad train` with these arguments and return the exit status: 1 if the loss became infinite, else 0.
 
@@ -56,7 +60,8 @@ def train(name: str, argv: Sequence[str]) -> Path | None:
 
 
 def train_all(options: Sequence[str]) -> int:
-    """Run every recipe, one after the other, and tell what came of each; a recipe that fails does not end it.
+    """Run every recipe, one after the other, and tell what came of each; a recipe that fails does not end it, and one
+    whose data is the user's to bring is left out if it is not there.
 
     Returns 1 if one failed, else 0. Raises Mistake for an option other than `--fast`.
     """
@@ -71,13 +76,15 @@ def train_all(options: Sequence[str]) -> int:
         try:
             folder = train(name, options)
             came = f"{main_figure(folder) or 'done'} ({folder})" if folder else "failed: the loss became infinite"
+        except Missing as missing:
+            came = f"left out: {missing}"
         except Mistake as mistake:
             print(f"manualgrad train {name}: {mistake}", file=sys.stderr)
-            folder, came = None, f"failed: {mistake}"
+            came = f"failed: {mistake}"
         except Exception as error:  # a recipe with a bug must not keep the others from running
             traceback.print_exc()
-            folder, came = None, f"failed: {type(error).__name__}: {error}"
-        failed |= folder is None
+            came = f"failed: {type(error).__name__}: {error}"
+        failed |= came.startswith("failed: ")
         table.append((name, time.perf_counter() - began, came))
         print(flush=True)
     width = max(len(name) for name, _, _ in table)
@@ -101,13 +108,15 @@ def new_run(name: str, out: str | None) -> Iterator[Run]:
 def _train(recipe: ModuleType, config: Any, run: Run, splits: int | None) -> Path | None:
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    from manualgrad.training import CheckpointError, DataError, NonFiniteLoss
+    from manualgrad.training import CheckpointError, DataError, DataMissing, NonFiniteLoss
 
     try:
         if splits is None:
             _train_once(recipe, config, run)
         else:
             _train_on_splits(recipe, config, run, splits)
+    except DataMissing as missing:
+        raise Missing(str(missing)) from None
     except (CheckpointError, DataError, MisconfigurationException) as error:
         raise Mistake(str(error)) from None
     except NonFiniteLoss as error:

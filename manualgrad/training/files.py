@@ -11,6 +11,10 @@ class DataError(ValueError):
     """A data set that cannot be trained on; says which file, line and column."""
 
 
+class DataMissing(DataError):
+    """Data that is the user's to bring, and that is not there; says how to come by it."""
+
+
 def read_table(path: str | Path) -> tuple[list[str], list[list[float]]]:
     """The column names and the rows of a CSV file of numbers whose first line is a header.
 
