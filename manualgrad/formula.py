@@ -47,7 +47,7 @@ class Formula(torch.autograd.Function):
     - bfloat16 and float16: `backward` and `jvp` see float32 (`opmath = True`), as torch's own kernels do inside,
       unless the formula is made of matrix products, which accumulate in float32 by themselves (`opmath = False`);
     - autocast: `autocast = "lower"` runs in the autocast dtype, `"float32"` in float32, `"promote"` in the widest dtype
-      among the arguments; with `" on cuda"` after it, on CUDA only; None leaves the arguments alone;
+      among the arguments; with `" on cuda"` or `" on cpu"` after it, there only; None leaves the arguments alone;
     - complex numbers: `complex = "holomorphic"` has backward, written for real numbers, follow torch's convention for
       complex ones too; "refused" refuses them by name. None is for what is right as it stands: sums and rearrangements,
       formulas that conjugate by themselves, and those whose forward kernel knows no complex numbers;
@@ -507,7 +507,8 @@ def gated(d: Tensor, g: Tensor) -> Tensor:
 
 def _cast_for_autocast(policy: str | None, args: tuple[Any, ...]) -> tuple[Any, ...]:
     device = next((a.device.type for a in args if isinstance(a, Tensor)), "cpu")
-    if policy is None or not torch.is_autocast_enabled(device) or (policy.endswith(" on cuda") and device != "cuda"):
+    elsewhere = policy is not None and " on " in policy and not policy.endswith(device)
+    if policy is None or elsewhere or not torch.is_autocast_enabled(device):
         return args
     floating = [a.dtype for a in args if isinstance(a, Tensor) and a.is_floating_point()]
     if policy.startswith("lower"):

@@ -82,3 +82,10 @@ def test_two_models_train_alike_from_one_seed() -> None:
         results.append(model.state_dict())
     for key, value in results[0].items():
         torch.testing.assert_close(value, results[1][key], rtol=1e-12, atol=1e-12)
+
+
+def test_dropout_of_features_at_rest_takes_any_shape() -> None:
+    x = torch.ones(3)
+    assert F.feature_alpha_dropout(x, 0.5, False) is x
+    with pytest.raises(RuntimeError, match="2 dimensions or more"):
+        F.feature_alpha_dropout(x, 0.5, True)

@@ -712,3 +712,17 @@ def test_messages_of_our_own_losses() -> None:
             getattr(F, name)(X, X, reduction="avg")
     with pytest.raises(RuntimeError, match=r"^hinge_loss: .*given input \(3, 4\) float32, target \(3,\) float32"):
         F.hinge_loss(X, torch.zeros(3))
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize(("ours", "target"), [(F.multi_margin_loss, (0,)), (F.multilabel_margin_loss, (0, 3))])
+def test_margins_of_no_samples_are_defined(ours: Callable[..., Tensor], target: tuple[int], reduction: str) -> None:
+    """torch returns what happens to lie in memory."""
+    x = torch.zeros(0, 3, requires_grad=True)
+    loss = ours(x, torch.zeros(target, dtype=torch.int64), reduction=reduction)
+    if reduction == "none":
+        assert loss.shape == (0,)
+    else:
+        assert loss.isnan() if reduction == "mean" else loss == 0
+    (dx,) = torch.autograd.grad(loss.sum(), x)
+    assert dx.shape == (0, 3)

@@ -78,3 +78,12 @@ def test_what_does_not_fit_is_named(name: str, arguments: Any, error: type[Excep
         getattr(F, name)(*arguments)
     with pytest.raises(error):
         getattr(torch.nn.functional, name)(*arguments)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_max_pool_under_autocast_has_the_dtype_of_torch(dims: int, dtype: torch.dtype) -> None:
+    x = torch.ones(1, 1, *[4] * dims, dtype=dtype)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ours, theirs = (getattr(library, f"max_pool{dims}d")(x, 2) for library in (F, torch.nn.functional))
+    assert ours.dtype == theirs.dtype

@@ -13,7 +13,7 @@ from manualgrad.formulas.adaptive_max_pool import AdaptiveMaxPoolFunction
 from manualgrad.formulas.avg_pool import AvgPoolFunction
 from manualgrad.formulas.fractional_max_pool import FractionalMaxPoolFunction
 from manualgrad.formulas.lp_pool import LpPoolFunction
-from manualgrad.formulas.max_pool import MaxPoolFunction
+from manualgrad.formulas.max_pool import MaxPool3dFunction, MaxPoolFunction
 from manualgrad.formulas.max_unpool import MaxUnpoolFunction
 
 torch_F: Any = torch.nn.functional  # torch keeps the functions that do not return indices under private names
@@ -118,7 +118,7 @@ ROWS = (
     Row(
         F.max_pool3d,
         torch_F._max_pool3d,
-        MaxPoolFunction,
+        MaxPool3dFunction,
         _MAX_POOL_3D,
         modules=(
             drop(nn.MaxPool3d, 2, on=(distinct(1, 2, 4, 2, 4),)),
@@ -129,7 +129,7 @@ ROWS = (
     ),
     Row(F.max_pool1d_with_indices, torch_F.max_pool1d_with_indices, MaxPoolFunction, _MAX_POOL_1D[:2]),
     Row(F.max_pool2d_with_indices, torch_F.max_pool2d_with_indices, MaxPoolFunction, _MAX_POOL_2D[:2]),
-    Row(F.max_pool3d_with_indices, torch_F.max_pool3d_with_indices, MaxPoolFunction, _MAX_POOL_3D[:2]),
+    Row(F.max_pool3d_with_indices, torch_F.max_pool3d_with_indices, MaxPool3dFunction, _MAX_POOL_3D[:2]),
     Row(
         F.adaptive_max_pool1d,
         torch_F._adaptive_max_pool1d,

@@ -56,10 +56,10 @@ def _drop(
     """Dropout of elements, or of what is numbered by the `leading` dimensions; drawn as torch draws it from a seed."""
     if not 0 <= p <= 1:
         raise ValueError(f"{name}: p is a probability, from 0 to 1, got {p}")
-    if leading is not None and x.dim() < leading:
-        raise RuntimeError(f"{name}: input must have {leading} dimensions or more, got {tuple(x.shape)}")
     if not training or p == 0 or x.numel() == 0:
         return x
+    if leading is not None and x.dim() < leading:
+        raise RuntimeError(f"{name}: input must have {leading} dimensions or more, got {tuple(x.shape)}")
     shifts = None
     if p == 1:
         factors = x.new_zeros(())
@@ -147,7 +147,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
 
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """`alpha_dropout` of whole channels. input (N, C, *); raises RuntimeError for fewer than two dimensions.
+    """`alpha_dropout` of whole channels. input (N, C, *); raises RuntimeError, in training, for fewer dimensions.
 
     >>> import torch
     >>> feature_alpha_dropout(torch.zeros(2, 3, 5), 0.5, training=True).unique(dim=-1).shape

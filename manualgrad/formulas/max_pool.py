@@ -66,6 +66,12 @@ class MaxPoolFunction(Formula):
         return x_t.reshape(ctx.planes).gather(-1, i.reshape(ctx.windows)).reshape(i.shape), None
 
 
+class MaxPool3dFunction(MaxPoolFunction):
+    """In three dimensions, where torch's autocast wants float32 on a CPU."""
+
+    autocast = "float32 on cpu"
+
+
 def max_pool1d(
     input: Tensor,
     kernel_size: Numbers,
@@ -126,7 +132,7 @@ def max_pool3d(
     >>> max_pool3d(torch.arange(8.0).reshape(1, 2, 2, 2), 2)
     tensor([[[[7.]]]])
     """
-    result = call(MaxPoolFunction, input, kernel_size, stride, padding, dilation, ceil_mode, 3)
+    result = call(MaxPool3dFunction, input, kernel_size, stride, padding, dilation, ceil_mode, 3)
     return result if return_indices else result[0]
 
 
@@ -181,12 +187,12 @@ def max_pool3d_with_indices(
     >>> max_pool3d_with_indices(torch.tensor([[[[1., 3.], [2., 5.]]]]), (1, 2, 2))[1]
     tensor([[[[3]]]])
     """
-    return call(MaxPoolFunction, input, kernel_size, stride, padding, dilation, ceil_mode, 3)
+    return call(MaxPool3dFunction, input, kernel_size, stride, padding, dilation, ceil_mode, 3)
 
 
 def _layer(layer: Any, input: Tensor, dims: int) -> Any:
     settings = layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode, dims
-    result = call(MaxPoolFunction, input, *settings)
+    result = call(MaxPool3dFunction if dims == 3 else MaxPoolFunction, input, *settings)
     return result if layer.return_indices else result[0]
 
 
