@@ -29,8 +29,8 @@ from manualgrad import nn, training
 from manualgrad.formulas.linear import LinearFunction
 from manualgrad.training import data as data_file
 from manualgrad.training.checkpoints import read_checkpoint
-from manualgrad.training.data import Batches
 from manualgrad.training.files import DataError, read_table
+from manualgrad.training.loading import Batches
 
 TABLES = [training.BreastCancer, training.Digits, training.Diabetes]
 LOADERS = {"BreastCancer": load_breast_cancer, "Digits": load_digits, "Diabetes": load_diabetes}

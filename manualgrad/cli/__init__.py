@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 from manualgrad import __version__
 from manualgrad.arguments import USAGE_ERROR, Mistake, nearest
+from manualgrad.training.stopping import Interrupted
 
 
 class Command(NamedTuple):
@@ -32,8 +34,7 @@ COMMANDS = {
     "bench": Command("time our gradients beside torch's", "manualgrad.benchmarks.command"),
 }
 
-INTERRUPTED = 130  # what a shell reports for a program ended by SIGINT
-BROKEN_PIPE = 141  # and by SIGPIPE
+BROKEN_PIPE = 141  # what a shell reports for a program ended by SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
     except KeyboardInterrupt:
         return _interrupted()
+    except Interrupted as ended:
+        return _interrupted(ended.number)
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):  # Lightning answers Ctrl-C with exit(1)
             return _interrupted()
@@ -88,6 +91,6 @@ def _help() -> str:
     )
 
 
-def _interrupted() -> int:
+def _interrupted(number: int = signal.SIGINT) -> int:
     print("manualgrad: interrupted", file=sys.stderr)
-    return INTERRUPTED
+    return 128 + number  # what a shell reports for a program ended by a signal

@@ -10,18 +10,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from manualgrad.arguments import Parser
-from manualgrad.training.command import new_run
+from manualgrad.training.command import entered
 from manualgrad.training.recipe import load_recipe
+from manualgrad.training.run import Run
+from manualgrad.training.stopping import Interrupted
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from manualgrad.catalogue import Row
-    from manualgrad.training.run import Run
 
 TOLERANCE = 1e-5  # float32, 100 steps
 STYLES = {"waiting": "dim", "proved": "green", "wrong": "bold red"}
@@ -33,14 +35,18 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--out", type=str, default=None, help="folder for the results; else the next in runs/demo")
     options = parser.parse_args(argv)
-    with new_run("demo", options.out) as run:
+    with entered(Run("demo", Path(options.out) if options.out else None)) as run:
         import torch
         from rich.console import Console
 
         torch.set_num_threads(1)  # everything here is small: a second thread would only wait for the first
         console = Console(highlight=False, soft_wrap=True)
         proved = prove(console)
-        agreed = train(console, run)
+        try:
+            agreed = train(console, run)
+        except Interrupted:
+            run.discard()  # there is nothing to resume: the two runs are compared while they are trained
+            raise
     return 0 if proved and agreed else 1
 
 

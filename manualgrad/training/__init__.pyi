@@ -4,12 +4,12 @@ from .callbacks.gradient_flow import GradientFlow as GradientFlow
 from .callbacks.gradient_parity import GradientParity as GradientParity
 from .callbacks.gradient_parity import GradientsPart as GradientsPart
 from .checkpoints import CheckpointError as CheckpointError
+from .checkpoints import SafeCheckpoints as SafeCheckpoints
 from .checkpoints import load_weights as load_weights
 from .config import Data as Data
 from .config import Optimizer as Optimizer
 from .config import Settings as Settings
 from .config import Trainer as Trainer
-from .data import Batches as Batches
 from .data import BreastCancer as BreastCancer
 from .data import Diabetes as Diabetes
 from .data import Digits as Digits
@@ -22,9 +22,13 @@ from .learners import Classifier as Classifier
 from .learners import Learner as Learner
 from .learners import NonFiniteLoss as NonFiniteLoss
 from .learners import Regressor as Regressor
+from .loading import Batches as Batches
+from .loading import Loader as Loader
 from .mnist import Mnist as Mnist
 from .mnist import read_idx as read_idx
+from .resuming import ExactResume as ExactResume
 from .run import Run as Run
+from .stopping import Interrupted as Interrupted
 from .study import picture as picture
 from .study import table as table
 from .twins import Twins as Twins

@@ -1,17 +1,38 @@
-"""Reading checkpoints, from anywhere, without running what is in them."""
+"""Checkpoints: read, from anywhere, without running what is in them, and written whole or not at all."""
 
 from __future__ import annotations
 
+import io
 import pickle
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+
+from manualgrad.training.files import write_whole
 
 
 class CheckpointError(RuntimeError):
     """A file that is not a checkpoint of this network; says which and why in one sentence."""
+
+
+class SafeCheckpoints(TorchCheckpointIO):
+    """How Lightning's Trainer saves and loads, as one of its `plugins`: by `write_whole` and `read_checkpoint`.
+
+    Lightning's own is written elsewhere and then moved, which is not one step between two file systems, and when it is
+    read, a damaged file is an error of many kinds.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(Path(path), content.getvalue())
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        return read_checkpoint(path)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -44,7 +65,14 @@ def load_weights(module: torch.nn.Module, path: str | Path) -> None:
 
     Raises CheckpointError as `read_checkpoint` does, and for a checkpoint of another network.
     """
-    weights, own = read_checkpoint(path)["state_dict"], module.state_dict()
+    weights = read_checkpoint(path)["state_dict"]
+    check_weights(module, weights, path)
+    module.load_state_dict(weights)
+
+
+def check_weights(module: torch.nn.Module, weights: dict[str, Any], path: str | Path) -> None:
+    """Raise CheckpointError if these weights, of the checkpoint in the file, are not those of such a module."""
+    own = module.state_dict()
     if weights.keys() != own.keys():
         name = sorted(weights.keys() ^ own.keys())[0]
         lacking = "the checkpoint has no" if name in own else "this network has no"
@@ -55,4 +83,3 @@ def load_weights(module: torch.nn.Module, path: str | Path) -> None:
             raise CheckpointError(
                 f"{path}: a checkpoint of another network; {name} is {shape}, here {tuple(own[name].shape)}"
             )
-    module.load_state_dict(weights)

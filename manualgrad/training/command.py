@@ -1,21 +1,21 @@
-"""`manualgrad train`: run a recipe, or all of them, or list them."""
+"""`manualgrad train`: run a recipe, or go on with a run, or run all of the recipes, or list them."""
 
 from __future__ import annotations
 
-import statistics
 import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from manualgrad.arguments import Mistake
 from manualgrad.training.overview import main_figure, overview
-from manualgrad.training.recipe import OPTIONS, configure, load_recipe, parser_of, recipes
+from manualgrad.training.recipe import recipes
+from manualgrad.training.request import Request, request_of
 from manualgrad.training.run import Run
+from manualgrad.training.running import run_once, run_splits, run_sweep
+from manualgrad.training.stopping import Interrupted, handled, interrupt
 
 FAILED = 1
 
@@ -25,38 +25,77 @@ class Missing(Mistake):
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run `manualgrad train` with these arguments and return the exit status: 1 if the loss became infinite, else 0.
+    """Run `manualgrad train` with these arguments and return the exit status.
 
-    Raises Mistake for what is wrong with the arguments, the configuration, the data or a checkpoint; no run folder is
-    left then.
+    That is 0; 1 if the loss became infinite or a result could not be written; 130 or 143 after Ctrl-C or SIGTERM.
+    Raises Mistake for what is wrong with the arguments, the configuration, the data or a checkpoint; no new run folder
+    is left then.
     """
     if not argv or argv[0] in ("-h", "--help"):
         print(overview())
         return 0
-    if argv[0] == "--all":
-        return train_all(argv[1:])
-    return 0 if train(argv[0], argv[1:]) else FAILED
+    try:
+        with handled(interrupt):
+            if argv[0] == "--all":
+                return train_all(argv[1:])
+            return 0 if train(argv[0], argv[1:]) else FAILED
+    except Interrupted as interrupted:
+        return 128 + interrupted.number  # as a shell reports a program that a signal has ended
 
 
 def train(name: str, argv: Sequence[str]) -> Path | None:
-    """Run the recipe of this name with these options; the folder of its results, None if the loss became infinite.
+    """Run the recipe of this name with these options; the folder of its results, or None if the run failed.
 
-    Raises Mistake as `main` does.
+    Raises Mistake as `main` does, and Interrupted on Ctrl-C and SIGTERM. Why a run failed or ended, and how to go on,
+    is told on stderr.
     """
-    recipe = load_recipe(name)
-    fast = "--fast" in argv
-    parser = parser_of(recipe, fast)
-    options = parser.parse_args(argv)
-    splits, out = options.get("splits"), options.get("out")
-    for option in OPTIONS:
-        options.pop(option, None)
-    config = configure(recipe.Config, options)
-    if splits is not None and not hasattr(getattr(config, "data", None), "split"):
-        raise Mistake(f"--splits: {name} has no data.split")
-    with new_run(Path(name).stem, out) as run:
-        run.write("config.yaml", parser.dump(options))
-        run.write("run.json", {"recipe": run.name, "fast": fast})
-        return _train(recipe, config, run, splits)
+    request = request_of(name, argv)
+    try:
+        with entered(request.run) as run:
+            _carry_out(request)
+    except Interrupted as interrupted:
+        print(f"manualgrad train {name}: ended by {interrupted}; {_how_to_go_on(name, request.run)}", file=sys.stderr)
+        raise
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"manualgrad train {name}: {reason}; {_how_to_go_on(name, request.run)}", file=sys.stderr)
+        return None
+    if not run.folder.exists():
+        return None
+    print(f"{run.folder}: {', '.join(sorted(path.name for path in run.folder.iterdir()))}")
+    return run.folder
+
+
+def _carry_out(request: Request) -> None:
+    run = request.run
+    if not run.resumed:
+        run.write("config.yaml", request.settings)
+        run.write("run.json", request.record)
+
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    from manualgrad.training import CheckpointError, DataError, DataMissing, NonFiniteLoss
+
+    try:
+        if request.points:
+            run_sweep(request.recipe, request.points, run)
+        elif request.splits:
+            run_splits(request.recipe, request.config, run, request.splits)
+        else:
+            run_once(request.recipe, request.config, run)
+    except DataMissing as missing:
+        raise Missing(str(missing)) from None
+    except (CheckpointError, DataError, MisconfigurationException) as error:
+        raise Mistake(str(error)) from None
+    except NonFiniteLoss as error:
+        print(f"manualgrad train {run.name}: {error}", file=sys.stderr)
+        run.discard()
+
+
+def _how_to_go_on(name: str, run: Run) -> str:
+    if not run.folder.is_dir() or not run.resumable():
+        return "nothing was saved yet"
+    return f"go on with: manualgrad train {name} --resume {run.folder}"
 
 
 def train_all(options: Sequence[str]) -> int:
@@ -94,66 +133,12 @@ def train_all(options: Sequence[str]) -> int:
 
 
 @contextmanager
-def new_run(name: str, out: str | None) -> Iterator[Run]:
-    """The new folder of a run, `out` or the next below `runs/<name>`. Raises Mistake if it cannot be had."""
+def entered(run: Run) -> Iterator[Run]:
+    """The run, its folder made. Raises Mistake if it cannot be had."""
     with ExitStack() as stack:
         try:
-            run = stack.enter_context(Run(name, Path(out) if out else None))
+            stack.enter_context(run)
         except OSError as error:
             reason = f"{error.filename}: {error.strerror}" if error.strerror else str(error)
             raise Mistake(f"the results cannot be kept: {reason}") from None
         yield run
-
-
-def _train(recipe: ModuleType, config: Any, run: Run, splits: int | None) -> Path | None:
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
-
-    from manualgrad.training import CheckpointError, DataError, DataMissing, NonFiniteLoss
-
-    try:
-        if splits is None:
-            _train_once(recipe, config, run)
-        else:
-            _train_on_splits(recipe, config, run, splits)
-    except DataMissing as missing:
-        raise Missing(str(missing)) from None
-    except (CheckpointError, DataError, MisconfigurationException) as error:
-        raise Mistake(str(error)) from None
-    except NonFiniteLoss as error:
-        print(f"manualgrad train {run.name}: {error}", file=sys.stderr)
-        run.discard()
-        return None
-    print(f"{run.folder}: {', '.join(sorted(path.name for path in run.folder.iterdir()))}")
-    return run.folder
-
-
-def _train_once(recipe: ModuleType, config: Any, run: Run) -> dict[str, float]:
-    from lightning import seed_everything
-
-    seed_everything(getattr(config, "seed", 0), verbose=False)
-    metrics = recipe.run(config, run)
-    if metrics and not (run.folder / "metrics.json").exists():
-        run.write("metrics.json", metrics)
-    return metrics
-
-
-def _train_on_splits(recipe: ModuleType, config: Any, run: Run, splits: int) -> None:
-    """Each split in a folder of its own; the mean and the standard deviation of their test metrics in this run's."""
-    results = []
-    for split in range(splits):
-        print(f"split {split}")
-        config.data.split = split
-        with run.inside(f"split-{split}") as part:
-            results.append(_train_once(recipe, config, part))
-    spread = {name: [result[name] for result in results] for name in results[0]}
-    summary = {
-        name: {
-            "mean": statistics.fmean(values),
-            "sd": statistics.stdev(values) if splits > 1 else 0.0,
-            "splits": values,
-        }
-        for name, values in spread.items()
-    }
-    run.write("metrics.json", summary)
-    for name, found in summary.items():
-        print(f"{name}: mean {found['mean']:.4f}, sd {found['sd']:.4f} over {splits} splits")

@@ -85,12 +85,16 @@ class Trainer:
         accelerator: Where to compute.
         precision: The dtype of the parameters, or of the computation for bf16-mixed.
         weights: Checkpoint whose weights to start from, instead of random ones.
+        checkpoint_seconds: How often the state of the run is saved, to be resumed from.
+        checkpoint_steps: How often in steps, too.
     """
 
     max_epochs: PositiveInt = 30
     accelerator: Literal["cpu", "cuda", "mps", "auto"] = "cpu"
     precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true"
     weights: str | None = None
+    checkpoint_seconds: PositiveFloat = 10.0
+    checkpoint_steps: PositiveInt | None = None
 
     def __post_init__(self) -> None:
         if self.weights is not None and not Path(self.weights).is_file():

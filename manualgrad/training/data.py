@@ -1,16 +1,12 @@
 """Tables as Lightning data modules: scikit-learn's embedded data sets, or a CSV file in their place.
 
-    test         a fifth of the rows, drawn by random_state = split, in proportion to the classes
-    validation   a share of the rest, drawn in the same way
-    training     what remains; the scaling of the inputs is fitted on it alone
-
-A batch is a slice of tensors that are already in memory, not a list of rows put together again: a torch DataLoader
-takes longer over such a batch than a small network over its training step.
+test         a fifth of the rows, drawn by random_state = split, in proportion to the classes
+validation   a share of the rest, drawn in the same way
+training     what remains; the scaling of the inputs is fitted on it alone
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -21,47 +17,10 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from manualgrad.training.files import DataError, read_table
+from manualgrad.training.loading import Batches
 
 TEST_SHARE = 0.2
 EVALUATED_AT_ONCE = 1024  # rows per batch where nothing is trained
-
-
-class Batches:
-    """Tensors of n rows each, cut into batches of `batch_size` rows; the last one may be smaller.
-
-    With a `seed` the rows are shuffled in an order that depends on the seed and the epoch alone, so that an epoch can
-    be run again. Lightning tells the epoch to a loader's `sampler`, which is the loader itself here.
-
-    >>> rows = Batches((torch.arange(5), torch.arange(5) * 10), batch_size=2)
-    >>> [x.tolist() for x, y in rows], len(rows)
-    ([[0, 1], [2, 3], [4]], 3)
-    """
-
-    def __init__(self, tensors: tuple[Tensor, ...], batch_size: int, seed: int | None = None) -> None:
-        self.tensors = tensors
-        self.batch_size = batch_size
-        self.seed = seed
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return -(-len(self.tensors[0]) // self.batch_size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        tensors = self.tensors
-        if self.seed is not None:
-            # numpy mixes the two numbers; torch's generator on the CPU looks at 32 bits of its seed only.
-            order = torch.from_numpy(np.random.default_rng((self.seed, self.epoch)).permutation(len(tensors[0])))
-            tensors = tuple(t[order] for t in tensors)
-        yield from zip(*(t.split(self.batch_size) for t in tensors), strict=True)
-
-    batch_sampler = None  # Lightning looks for one wherever it finds a sampler
-
-    @property
-    def sampler(self) -> Batches:
-        return self
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
 
 
 class Table(LightningDataModule):

@@ -1,9 +1,10 @@
-"""Reading a table of numbers from a CSV file, with errors that say where in the file they are."""
+"""Files: a table of numbers read with errors that say where in the file they are; any file written whole or not."""
 
 from __future__ import annotations
 
 import csv
 import math
+import os
 from pathlib import Path
 
 
@@ -13,6 +14,34 @@ class DataError(ValueError):
 
 class DataMissing(DataError):
     """Data that is the user's to bring, and that is not there; says how to come by it."""
+
+
+PART = ".{}.part"  # the name of a file that is being written
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write the file: whatever happens, it holds all of `content` or what it held before.
+
+    Raises OSError if it cannot be written, and leaves nothing else behind; only where the program is killed a file
+    `PART` remains, which `remove_parts` takes away.
+    """
+    part = path.with_name(PART.format(path.name))
+    try:
+        with open(part, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # else the new name may reach the disk before the content
+        os.replace(part, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None  # writing does not tell the name
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path) -> None:
+    """Take away, from the folder and those in it, what `write_whole` left where it was killed."""
+    for part in folder.rglob(PART.format("*")):
+        part.unlink(missing_ok=True)
 
 
 def read_table(path: str | Path) -> tuple[list[str], list[list[float]]]:

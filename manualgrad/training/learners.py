@@ -129,6 +129,12 @@ class Learner(LightningModule):
         if scheduler is not None and not self.automatic_optimization:
             scheduler.step()
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["epoch_loss"] = [self._loss_sum, self._rows]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._loss_sum, self._rows = checkpoint.get("epoch_loss", (0.0, 0))
+
     def _evaluate(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor]:
         x, y = batch
         output = self.network(x)

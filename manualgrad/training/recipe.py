@@ -24,7 +24,7 @@ from jsonargparse.typing import PositiveInt
 import manualgrad
 from manualgrad.arguments import Mistake, Parser, nearest
 
-OPTIONS = ("config", "out", "splits", "fast")  # of the command itself; the others are the recipe's
+OPTIONS = ("config", "out", "splits", "sweep", "resume", "fast")  # of the command itself; the others are the recipe's
 
 
 def recipes() -> dict[str, Path]:
@@ -74,6 +74,14 @@ def parser_of(recipe: ModuleType, fast: bool = False) -> Parser:
         "--splits", type=PositiveInt, default=argparse.SUPPRESS, help="run on data.split = 0, 1, ... and tell the mean"
     )
     parser.add_argument(
+        "--sweep",
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar="KEY=A,B,...",
+        help="run with each of the values of a setting; with several --sweep, with each combination",
+    )
+    parser.add_argument("--resume", default=argparse.SUPPRESS, metavar="RUN", help="go on with the run in this folder")
+    parser.add_argument(
         "--fast", action="store_true", default=argparse.SUPPRESS, help="run through in seconds, to see that it runs"
     )
     parser.add_class_arguments(recipe.Config, None)
@@ -97,6 +105,8 @@ def configure(kind: type[Any], values: Any, name: str = "") -> Any:
     for key, value in given.items():
         if dataclasses.is_dataclass(types[key]):
             given[key] = configure(typing.cast(type, types[key]), value, f"{name}.{key}".lstrip("."))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            given[key] = int(value) if isinstance(value, int) else float(value)  # jsonargparse has types of its own
     try:
         return kind(**given)
     except ValueError as error:

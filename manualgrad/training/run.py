@@ -1,21 +1,29 @@
-"""The folder of a run: made before training, filled file by file, and taken away again if the run fails."""
+"""The folder of a run: made before training, filled file by file, and taken away again if the run fails.
+
+config.yaml              the settings: `manualgrad train RECIPE --config` runs it again
+run.json                 the recipe and, when it is finished, the result
+metrics.csv, .json       what came out, and pictures
+checkpoints/best.ckpt    the weights of the best epoch
+checkpoints/last.ckpt    while it is not finished: what it is resumed from
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from manualgrad.training.files import remove_parts, write_whole
+
 
 class Run:
-    """A new folder for the results of a run, as a context: it stays if the block ends well, and goes if it does not.
+    """A new folder for the results of a run, as a context: it stays if the block ends well, or if it can be resumed.
 
     Without `folder` it is the next free number below `runs/<name>`. An existing folder is taken only if it is empty, so
-    no earlier run is overwritten.
+    no earlier run is overwritten; except to resume it, with `resumed`.
 
     Raises OSError, on entering, if the folder cannot be made or written to, and FileExistsError if it is not empty.
 
@@ -26,13 +34,17 @@ class Run:
     ['metrics.json']
     """
 
-    def __init__(self, name: str, folder: Path | None = None) -> None:
+    def __init__(self, name: str, folder: Path | None = None, resumed: bool = False) -> None:
         self.name = name
+        self.resumed = resumed
         self.given = folder
         self.folder = folder or Path("runs", name)
         self.made: list[Path] = []  # the folders that were not there before, innermost last
 
     def __enter__(self) -> Run:
+        if self.resumed:
+            remove_parts(self.folder)
+            return self
         parent = self.folder.parent if self.given else self.folder
         try:
             self._make_all(parent)
@@ -53,8 +65,17 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is not None:
+        if error is not None and not self.resumable():
             self.discard()
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint from which the run is resumed."""
+        return self.folder / "checkpoints" / "last.ckpt"
+
+    def resumable(self) -> bool:
+        """Whether work would be lost with the folder: a checkpoint to go on from, or a part that is finished."""
+        return any(self.folder.rglob("last.ckpt")) or any("result" in read_record(p) for p in self.folder.glob("*/"))
 
     def discard(self) -> None:
         """Take the folder away again, with what is in it; a folder that was there before is left, empty."""
@@ -94,13 +115,17 @@ class Run:
             content = json.dumps(content, indent=2) + "\n"
         if isinstance(content, str):
             content = content.encode()
-        part = self.folder / f".{name}.part"
-        try:
-            part.write_bytes(content)
-            os.replace(part, self.folder / name)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(self.folder / name, content)
 
     def inside(self, name: str) -> Run:
-        """A run of its own in a folder of this one."""
-        return Run(self.name, self.folder / name)
+        """A run of its own in a folder of this one; of a run that is resumed, the part that was begun there."""
+        return Run(self.name, self.folder / name, self.resumed and (self.folder / name).is_dir())
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What a run's `run.json` holds; nothing if it is not there, or not readable."""
+    try:
+        found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

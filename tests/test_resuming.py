@@ -1,0 +1,377 @@
+"""Runs that survive: killed at any step, while saving, by Ctrl-C or with a full disk, and resumed to the last bit."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import itertools
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from manualgrad import training
+from manualgrad.arguments import Mistake
+from manualgrad.training import files, stopping
+from manualgrad.training.checkpoints import read_checkpoint
+from manualgrad.training.command import main
+from manualgrad.training.recipe import recipes
+from manualgrad.training.resuming import ExactResume
+
+# A recipe with all that makes resuming hard: dropout, a schedule, a loader with workers that draw random numbers, one
+# that stays in one batch, and both engines.
+OWN = '''
+"""Everything random."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from manualgrad import training
+
+
+@dataclass
+class Config(training.Settings):
+    workers: int = -1
+    data: training.Data = field(default_factory=lambda: training.Data(batch_size=50))
+    optimizer: training.Optimizer = field(
+        default_factory=lambda: training.Optimizer("SGD", lr=0.05, momentum=0.9, schedule="cosine")
+    )
+    trainer: training.Trainer = field(default_factory=lambda: training.Trainer(max_epochs=3))
+
+
+def run(config, run):
+    import random
+
+    import numpy as np
+    import torch
+
+    from manualgrad import nn
+
+    class Noisy(torch.utils.data.Dataset):
+        def __init__(self, x, y):
+            self.x, self.y = x, y
+
+        def __len__(self):
+            return len(self.y)
+
+        def __getitem__(self, row):
+            noise = torch.rand(30) + random.random() + (np.random.rand() if config.workers == 0 else 0)
+            return self.x[row] + 0.01 * noise, self.y[row]
+
+    class Data(training.BreastCancer):
+        def train_dataloader(self):
+            if config.workers < 0:
+                return super().train_dataloader()
+            rows = Noisy(*self.parts["train"])
+            return training.Loader(rows, self.batch_size, seed=self.seed, num_workers=config.workers)
+
+    data = Data(**vars(config.data), seed=config.seed)
+    data.setup()
+    network = nn.Sequential(nn.Linear(30, 4), nn.ReLU(), nn.Dropout(0.3), nn.Linear(4, 1))
+    learner = training.Classifier(
+        network, nn.BCEWithLogitsLoss(), config.optimizer.build,
+        config.optimizer.scheduler(config.trainer.max_epochs), classes=2, engine=config.engine,
+    )
+    return training.fit(learner, data, config.trainer, run)
+'''
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(OWN)
+    return tmp_path
+
+
+# A child of this process has all imported, and it can be killed for good.
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Do the work in a process of its own; its exit status, or minus the signal that ended it."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        status = 70
+        try:
+            status = int(work() or 0)  # type: ignore[call-overload]
+        except Mistake as mistake:
+            print(mistake, file=sys.stderr)
+            status = 2
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def train(*words: str, at: dict[int, int] | None = None, saving: int | None = None) -> int:
+    """`manualgrad train` in a child that gets the signal `at[step]` in that step, or SIGKILL within saving it so often.
+
+    Leaves the digest of parameters, optimizer and random numbers at the end of training in the file `digest`.
+    """
+
+    def work() -> int:
+        torch.set_num_threads(1)
+        step = training.Learner.training_step
+        ended = ExactResume.on_train_end
+
+        def stepped(self: Any, batch: Any, batch_idx: int) -> Any:
+            if at and (number := at.pop(self.global_step + 1, None)):
+                os.kill(os.getpid(), number)
+            return step(self, batch, batch_idx)
+
+        def digested(self: Any, trainer: Any, learner: Any) -> None:
+            Path("digest").write_text(digest(trainer, learner))
+            ended(self, trainer, learner)
+
+        training.Learner.training_step = stepped  # type: ignore[method-assign]
+        ExactResume.on_train_end = digested  # type: ignore[method-assign]
+        if saving is not None:
+            kill_while_writing(saving)
+        return main(words)
+
+    return in_child(work)
+
+
+def digest(trainer: Any, learner: Any) -> str:
+    from manualgrad.training.randomness import random_state
+
+    found = hashlib.sha256()
+
+    def add(value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            found.update(
+                str((value.dtype, tuple(value.shape))).encode() + value.detach().contiguous().numpy().tobytes()
+            )
+        elif isinstance(value, dict):
+            for key in sorted(value, key=str):
+                found.update(str(key).encode())
+                add(value[key])
+        elif isinstance(value, list | tuple):
+            for each in value:
+                add(each)
+        else:
+            found.update(repr(value).encode())
+
+    add([learner.state_dict(), [o.state_dict() for o in trainer.optimizers], random_state()])
+    add([config.scheduler.state_dict() for config in trainer.lr_scheduler_configs])
+    return found.hexdigest()
+
+
+def kill_while_writing(which: int) -> None:
+    """Let the writing of the `which`-th file in a folder checkpoints/ be killed in the middle, or before its end."""
+    count = 0
+    real = files.write_whole
+
+    def counted(path: Path, content: bytes) -> None:
+        nonlocal count
+        if path.parent.name == "checkpoints":
+            count += 1
+            if count == which:
+                half = random.Random(which).randrange(len(content) + 1)
+                if half % 3 == 0:
+                    os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
+                elif half % 3 == 1:
+                    os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)
+                else:
+                    path.with_name(files.PART.format(path.name)).write_bytes(content[:half])
+                    os.kill(os.getpid(), signal.SIGKILL)
+        real(path, content)
+
+    from manualgrad.training import checkpoints
+
+    checkpoints.write_whole = counted  # type: ignore[attr-defined]
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """What is to be the same, and that nothing else is there."""
+    left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    texts = {name: (folder / name).read_bytes() for name in ("metrics.csv", "metrics.json", "config.yaml", "run.json")}
+    weights = read_checkpoint(folder / "checkpoints" / "best.ckpt")["state_dict"]
+    best = {name: value.numpy().tobytes() for name, value in weights.items()}
+    return {"files": left, **texts, "best": best, "digest": Path("digest").read_text()}
+
+
+def steps_of(folder: Path) -> int:
+    return int((folder / "metrics.csv").read_text().splitlines()[-1].split(",")[1])
+
+
+WAYS = [
+    ("own.py", "--workers", "2"),
+    pytest.param(("own.py", "--workers", "0"), marks=pytest.mark.slow),
+    pytest.param(("own.py", "--engine", "tape"), marks=pytest.mark.slow),
+    pytest.param(("own.py", "--data.batch_size", "500"), marks=pytest.mark.slow),  # a step is an epoch
+]
+
+
+@pytest.mark.parametrize("words", WAYS, ids=" ".join)
+def test_a_killed_run_goes_on_to_the_last_bit(words: tuple[str, ...], here: Path) -> None:
+    assert train(*words, "--trainer.checkpoint_steps", "3", "--out", "whole") == 0
+    expected, steps = outcome(Path("whole")), steps_of(Path("whole"))
+    per_epoch = steps // 3
+    for number, step in enumerate((min(5, steps), per_epoch + 1)):  # in an epoch, and as soon as the second has begun
+        run = Path(f"run{number}")
+        period = ("--trainer.checkpoint_steps", "1" if number else "3")
+        assert train(*words, *period, "--out", str(run), at={step: signal.SIGKILL}) == -signal.SIGKILL
+        assert train("own.py", "--resume", str(run)) == 0
+        found = outcome(run)
+        if number:
+            expected["config.yaml"] = found["config.yaml"]  # another period
+        assert found == expected, step
+
+
+@pytest.mark.slow
+def test_a_signal_saves_the_last_finished_step(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert train("own.py", "--out", "whole") == 0
+    expected = outcome(Path("whole"))
+    cases = (("middle", 11), ("end-of-an-epoch", 8), ("last", 24))
+    for (number, status), (run, step) in itertools.product(((signal.SIGTERM, 143), (signal.SIGINT, 130)), cases):
+        shutil.rmtree(run, ignore_errors=True)
+        capfd.readouterr()
+        began = time.monotonic()
+        assert train("own.py", "--out", run, at={step: number}) == status
+        assert time.monotonic() - began < 5
+        said = capfd.readouterr().err
+        if run == "last":  # there is no later place to save, and none before it was due
+            assert said == f"manualgrad train own.py: ended by {signal.Signals(number).name}; nothing was saved yet\n"
+            assert not Path(run).exists()
+            continue
+        hint = f"go on with: manualgrad train own.py --resume {run}"
+        assert said == f"manualgrad train own.py: ended by {signal.Signals(number).name}; {hint}\n"
+        saved = read_checkpoint(Path(run, "checkpoints", "last.ckpt"))
+        assert saved["global_step"] == step
+        assert train("own.py", "--resume", run) == 0
+        assert outcome(Path(run)) == expected
+
+
+def test_a_step_that_takes_too_long_is_given_up(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> int:
+        stopping.PATIENCE = 0.2
+
+        def never(self: Any, batch: Any, batch_idx: int) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(30)
+
+        training.Learner.training_step = never  # type: ignore[assignment, method-assign]
+        return main(["own.py", "--out", "run"])
+
+    began = time.monotonic()
+    assert in_child(work) == 143
+    assert time.monotonic() - began < 5
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("which", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 3, 4, 5, 6))])
+def test_a_run_that_is_killed_while_it_saves(which: int, here: Path) -> None:
+    words = ("own.py", "--trainer.checkpoint_steps", "5")
+    assert train(*words, "--out", "whole") == 0
+    assert train(*words, "--out", "run", saving=which) == -signal.SIGKILL
+    checkpoints = list(Path("run", "checkpoints").glob("*.ckpt"))
+    for path in checkpoints:
+        read_checkpoint(path)  # whole
+    if Path("run/checkpoints/last.ckpt") not in checkpoints:
+        assert train("own.py", "--resume", "run") == 2
+        return
+    assert train("own.py", "--resume", "run") == 0
+    assert outcome(Path("run")) == outcome(Path("whole"))
+    assert not list(Path("run").rglob(".*"))
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = ("own.py", "--trainer.checkpoint_steps", "3")
+
+    def work() -> int:
+        real, count = os.fsync, iter(range(100))
+
+        def full(file: int) -> None:
+            if next(count) >= 8:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            real(file)
+
+        os.fsync = full  # type: ignore[assignment]
+        return main([*words, "--out", "run"])
+
+    assert in_child(work) == 1
+    said = capfd.readouterr().err
+    assert said.startswith("manualgrad train own.py: run/")
+    assert said.endswith(": No space left on device; go on with: manualgrad train own.py --resume run\n")
+    assert said.count("\n") == 1
+    assert not list(Path("run").rglob(".*"))
+    assert train("own.py", "--resume", "run") == 0
+    assert train(*words, "--out", "whole") == 0
+    assert outcome(Path("run")) == outcome(Path("whole"))
+
+
+def test_what_cannot_be_resumed(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    period = ("--trainer.checkpoint_steps", "3")
+    assert train("own.py", *period, "--out", "run", at={8: signal.SIGKILL}) < 0
+    assert train("own.py", "--out", "early", at={2: signal.SIGKILL}) < 0
+    assert train("own.py", "--trainer.max_epochs", "1", "--out", "done") == 0
+    last = Path("run/checkpoints/last.ckpt")
+    good = last.read_bytes()
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+
+    def says(line: str, *words: str) -> None:
+        capfd.readouterr()
+        assert train(*words) == 2
+        assert capfd.readouterr().err.splitlines()[-1].startswith(line), words
+        last.write_bytes(good)
+        assert {path: path.read_bytes() for path in here.rglob("*") if path in before} == before
+
+    says("--resume: there is no folder none", "own.py", "--resume", "none")
+    says("--resume: . is no run's folder; no run.json", "own.py", "--resume", ".")
+    says("--resume: run is a run of own, not of digits", "digits", "--resume", "run")
+    says("--resume: done is finished", "own.py", "--resume", "done")
+    says("--resume: early has no checkpoint to go on from", "own.py", "--resume", "early")
+    says("--resume: optimizer.lr is 0.05 in run and cannot", "own.py", "--resume", "run", "--optimizer.lr", "0.1")
+    says("--resume goes on with a run as it was begun; it takes no --out", "own.py", "--resume", "run", "--out", "x")
+    resume = ("own.py", "--resume", "run")
+    last.write_bytes(good[: len(good) // 2])
+    says("run/checkpoints/last.ckpt: not readable as a checkpoint; it is truncated", *resume)
+    torch.save({"state_dict": Malicious()}, last)
+    says("run/checkpoints/last.ckpt: not a checkpoint, or one that holds more than tensors and numbers;", *resume)
+    assert not Path("was-run").exists()
+    torch.save({"state_dict": {}}, last)
+    says("run/checkpoints/last.ckpt: not a checkpoint that a run can be resumed from", *resume)
+    content = read_checkpoint(Path("run/checkpoints/last.ckpt"))
+    for without in ("optimizer_states", "callbacks", "loops"):
+        torch.save({key: value for key, value in content.items() if key != without}, last)
+        says("run/checkpoints/last.ckpt: not a checkpoint that a run can be resumed from", *resume)
+    content["optimizer_states"][0]["param_groups"].append({})
+    torch.save(content, last)
+    says("run/checkpoints/last.ckpt: not a checkpoint of this run: loaded state dict has a different number", *resume)
+    assert train(*resume) == 0
+
+
+class Malicious:
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("was-run",)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(recipes()))
+def test_the_same_seed_gives_the_same_bytes(name: str, here: Path) -> None:
+    """That is: of two processes."""
+    found = []
+    for run in ("first", "second"):
+        assert train(name, "--fast", "--out", run) == 0
+        found.append({p.name: p.read_bytes() for p in Path(run).rglob("*") if p.suffix in (".csv", ".json", ".yaml")})
+    assert found[0] == found[1]
+
+
+@pytest.mark.slow
+def test_splits_go_on_where_they_were(here: Path) -> None:
+    words = ("own.py", "--splits", "3", "--trainer.max_epochs", "1", "--trainer.checkpoint_steps", "3")
+    assert train(*words, "--out", "whole") == 0
+    assert train(*words, "--out", "run", at={5: signal.SIGKILL}) < 0
+    assert train("own.py", "--resume", "run") == 0
+    for name in ("metrics.json", "split-0/metrics.json", "split-2/metrics.csv", "run.json"):
+        assert Path("run", name).read_bytes() == Path("whole", name).read_bytes()
