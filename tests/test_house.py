@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -177,6 +178,31 @@ def functions_on_the_shelf(package: str) -> dict[str, Callable[..., Any]]:
     """The functions of a package in `functional`, those that change their argument in place (`relu_`) left out."""
     functions = {name: f for name, f in vars(functional).items() if inspect.isfunction(f)}
     return {n: f for n, f in functions.items() if f.__module__.startswith(f"{package}.") and not n.endswith("_")}
+
+
+# Files of formulas that are longer than a formula should be, and why.
+SCREENFUL = 120
+LONGER = {
+    "a function and a module for each number of dimensions": (
+        *("adaptive_avg_pool", "adaptive_max_pool", "avg_pool", "batch_norm", "conv", "conv_transpose", "dropout"),
+        *("fractional_max_pool", "lp_pool", "max_unpool"),
+    ),
+    "several forms of one function: modes, kinds of target, ways to reduce": (
+        *("attention", "cross_entropy", "embedding_bag", "grid_sample", "interpolate", "multi_margin_loss"),
+        *("multilabel_margin_loss", "pad", "triplet_margin_loss"),
+    ),
+    "an algorithm: through time, over all paths, a few rows at once": ("ctc_loss", "linear_cross_entropy", "recurrent"),
+}
+
+
+def test_a_formula_is_short() -> None:
+    longer = [name for names in LONGER.values() for name in names]
+    count = Counter(formula.__module__.rpartition(".")[2] for formula in formula_classes())
+    for path in (ROOT / "manualgrad" / "formulas").glob("[!_]*.py"):
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        most = SCREENFUL * count[path.stem]  # a family shares a file
+        assert lines <= most or path.stem in longer, f"{path.name} has {lines} lines: split it, or say why in LONGER"
+        assert lines > most or path.stem not in longer, f"{path.name} is short now: take it out of LONGER"
 
 
 @pytest.mark.parametrize("formula", formula_classes(), ids=lambda formula: formula.__name__)
