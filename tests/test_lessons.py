@@ -16,6 +16,7 @@ from manualgrad.training.recipe import load_recipe
 # What a full run is to find: the metric, and the range that it must be in.
 CLAIMS: dict[str, dict[str, tuple[float, float]]] = {
     "batch_size": {"noise_error": (0, 0.1)},
+    "data_parallel": {"gradient_error": (0, 1e-12), "loss_one_is_lost": (0.07, 1)},
     "learning_rate": {"limit": (0.1197561, 0.1197562), "diverged": (2, 2), "weight_0.01": (2.984488, 2.984489)},
     "pass_fail": {"farthest": (0, 0.01)},
     "three_ways": {"by_hand": (0, 1e-9), "functions": (0, 1e-9), "finite_differences": (0, 1e-5)},
@@ -27,6 +28,13 @@ SPLIT_CLAIMS: dict[str, dict[str, tuple[float, float]]] = {  # the mean over the
         "test_loss_early_stopping": (0, 0.13),
         "test_loss_weight_decay": (0, 0.13),
         "test_loss_dropout": (0, 0.15),
+    },
+    "robust_regression": {
+        "r2_mae_clean": (0.415, 1),
+        "mae_mae_clean": (0, 44.2),
+        "mae_mse_outliers": (50, 100),
+        "mae_mae_outliers": (0, 45),
+        "mae_huber_outliers": (0, 45),
     },
 }
 
@@ -116,3 +124,41 @@ def test_the_sigmoids_gradient_keeps_to_its_bound(start: str) -> None:
     assert len(norms) == len(bounds) == 7
     assert all(norm <= bound * (1 + 1e-6) for norm, bound in zip(norms, bounds, strict=True))
     assert bounds[0] < norms[-1] / 2  # and the bound says something
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (7, 1), (1, 4, 2), (5, 1, 1, 2, 6)])
+def test_replicas_have_the_gradient_of_one_process(sizes: tuple[int, ...]) -> None:
+    recipe = load_recipe("data_parallel")
+    network = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 1), nn.Flatten(0)).double()
+    x, y = torch.randn(sum(sizes), 4).double(), torch.randint(2, (sum(sizes),)).double()
+    given = [recipe.contribution(network, *shard) for shard in zip(x.split(sizes), y.split(sizes), strict=True)]
+    sums, sent = recipe.all_reduce([g.clone() for g in given])
+    network.zero_grad()
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(network(x), y)
+    exact = torch.cat([g.flatten() for g in torch.autograd.grad(loss, [*network.parameters()])])
+    assert len(sums) == len(sizes)
+    for total in sums:
+        assert torch.equal(total, sums[0])  # the replicas stay one network, to the bit
+        assert torch.allclose(total[:-2] / total[-1], exact, rtol=0, atol=1e-12)
+        assert total[-1] == sum(sizes)
+        assert total[-2].item() == pytest.approx(loss.item() * sum(sizes))
+    assert sent == 2 * (len(sizes) - 1) * given[0].nbytes  # by all: 2 (N - 1) / N vectors by each
+
+
+def test_data_parallel_at_a_glance(tmp_path: Path) -> None:
+    found = metrics(tmp_path / "run", "data_parallel", "--steps", "20", "--replicas", "3")
+    assert 0 < found["gradient_error"] < 1e-12
+    assert found["loss_weighted_mean"] == pytest.approx(found["loss_one_process"], abs=1e-12)
+    assert abs(found["loss_plain_mean"] - found["loss_one_process"]) > 1e-4
+    assert abs(found["loss_one_is_lost"] - found["loss_one_process"]) > 1e-4
+
+
+def test_outliers_are_added_to_training_targets_only() -> None:
+    recipe = load_recipe("robust_regression")
+    config = recipe.Config()
+    (_, clean), (_, hit) = (recipe.learner_and_data(config, nn.L1Loss(), outliers) for outliers in (False, True))
+    assert torch.equal(clean.parts["test"][1], hit.parts["test"][1])
+    assert torch.equal(clean.parts["validation"][1], hit.parts["validation"][1])
+    moved = hit.parts["train"][1] - clean.parts["train"][1]
+    assert (moved != 0).sum() == round(config.share * len(moved)) == 30
+    assert torch.allclose(moved[moved != 0], torch.tensor(config.size * clean.target_scale).float(), rtol=1e-4)
