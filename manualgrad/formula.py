@@ -475,8 +475,10 @@ class GateFunction(Formula):
         if _in_old_vmap(d) or _in_old_vmap(g):  # `torch.autograd.grad(..., is_grads_batched=True)` knows no bits
             return torch.where(g <= 0, 0.0, d)
         bits = torch.int64 if d.dtype == torch.float64 else torch.int32 if d.dtype == torch.float32 else torch.int16
-        is_open = g.to(d.dtype).abs().view(bits).clamp(max=1)
-        return (is_open * d.view(bits)).view(d.dtype)
+        is_open = g.to(d.dtype).abs().view(bits)
+        if values_are_visible():  # nor does anything keep them: one memory is enough
+            return is_open.clamp_(max=1).mul_(d.view(bits)).view(d.dtype)
+        return (is_open.clamp(max=1) * d.view(bits)).view(d.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:

@@ -165,18 +165,21 @@ ROWS: tuple[Row, ...] = (
         torch.nn.functional.upsample,
         InterpolateFunction,
         samples=(sample(normal(1, 2, 3), 5, mode="linear", align_corners=True), sample(normal(1, 2, 3), None, 1.5)),
+        realistic=sample(normal(8, 32, 28, 28), scale_factor=2),
     ),
     Row(
         F.upsample_nearest,
         torch.nn.functional.upsample_nearest,
         InterpolateFunction,
         samples=(sample(normal(1, 2, 3), 5), sample(normal(1, 2, 3, 2), scale_factor=(1.5, 2.0))),
+        realistic=sample(normal(8, 32, 28, 28), scale_factor=2),
     ),
     Row(
         F.upsample_bilinear,
         torch.nn.functional.upsample_bilinear,
         InterpolateFunction,
         samples=(sample(normal(1, 1, 3, 2), (4, 3)), sample(normal(1, 1, 3, 2), scale_factor=2)),
+        realistic=sample(normal(8, 32, 28, 28), scale_factor=2),
     ),
     Row(
         F.grid_sample,

@@ -29,6 +29,7 @@ ROWS = (
             drop(nn.Linear, 3, 4, on=(normal(5, 3),)),
             drop(nn.Linear, 3, 4, bias=False, on=(normal(2, 5, 3),)),
         ),
+        realistic=sample(normal(256, 512), normal(512, 512), normal(512)),
     ),
     Row(
         F.bilinear,
@@ -46,5 +47,6 @@ ROWS = (
             drop(nn.Bilinear, 3, 2, 4, on=(normal(5, 3), normal(5, 2))),
             drop(nn.Bilinear, 3, 2, 4, bias=False, on=(normal(2, 5, 3), normal(2, 5, 2))),
         ),
+        realistic=sample(normal(64, 64), normal(64, 64), normal(64, 64, 64), normal(64)),
     ),
 )

@@ -218,6 +218,7 @@ ROWS = (
             drop(nn.InstanceNorm1d, 3, eps=0.1, affine=True, track_running_stats=True, on=(normal(2, 3, 4),)),
             drop(nn.InstanceNorm2d, 3, momentum=0.4, track_running_stats=True, on=(normal(2, 3, 4, 5),)),
             drop(nn.InstanceNorm2d, 3, momentum=None, track_running_stats=True, on=(normal(2, 3, 4, 5),)),
+            drop(nn.InstanceNorm3d, 3, affine=True, on=(normal(2, 3, 2, 2, 2),)),
             drop(nn.InstanceNorm3d, 3, affine=True, on=(normal(3, 2, 2, 2),)),
         ),
         extremes=(sample(fixed([[[1e4, -1e4], [0.0, 0.0], [1e-8, 0.0]]])),),

@@ -29,6 +29,7 @@ ROWS: tuple[Row, ...] = (
             sample(1, normal(3)),
             sample(normal(3), constant(normal(3))),
         ),
+        realistic=sample(normal(512, 1024), normal(512, 1024)),
     ),
     Row(
         F.sub,
@@ -44,6 +45,7 @@ ROWS: tuple[Row, ...] = (
             sample(1, normal(3), alpha=2),
             sample(constant(normal(3)), normal(3)),
         ),
+        realistic=sample(normal(512, 1024), normal(512, 1024)),
     ),
     Row(
         F.mul,
@@ -58,6 +60,7 @@ ROWS: tuple[Row, ...] = (
             sample(normal(3), 2.5),
             sample(-2, normal(3)),
         ),
+        realistic=sample(normal(512, 1024), normal(512, 1024)),
     ),
     Row(
         F.div,
@@ -77,9 +80,22 @@ ROWS: tuple[Row, ...] = (
         ),
         kinks=(sample(fixed(2.0, -4.0), fixed(1.0, 2.0), rounding_mode="floor"),),
         extremes=(sample(fixed(1e-30, 1e30, 0.0, 1.0), fixed(1e-20, 1e20, 1e-5, -1e-30)),),
+        realistic=sample(normal(512, 1024), uniform(512, 1024, low=0.3, high=2)),
     ),
-    Row(F.neg, torch.neg, NegFunction, samples=(sample(normal(3, 4)), sample(normal()), sample(normal(2, 0)))),
-    Row(F.conj, torch.conj, ConjFunction, samples=(sample(normal(3, 4)), sample(normal()), sample(normal(2, 0)))),
+    Row(
+        F.neg,
+        torch.neg,
+        NegFunction,
+        samples=(sample(normal(3, 4)), sample(normal()), sample(normal(2, 0))),
+        realistic=sample(normal(512, 1024)),
+    ),
+    Row(
+        F.conj,
+        torch.conj,
+        ConjFunction,
+        samples=(sample(normal(3, 4)), sample(normal()), sample(normal(2, 0))),
+        realistic=sample(normal(512, 1024)),
+    ),
     Row(
         F.pow,
         torch.pow,
@@ -108,5 +124,6 @@ ROWS: tuple[Row, ...] = (
             sample(fixed(1e-10, 1e10, 1.0, 0.0), 3),
             sample(fixed(1e-10, 1e10, 1.0, 2.0), fixed(2.0, -2.0, 99.0, 40.0)),
         ),
+        realistic=sample(uniform(512, 1024, low=0.3, high=2), 3),
     ),
 )

@@ -21,6 +21,7 @@ ROWS: tuple[Row, ...] = (
             sample(MASK, 2, normal(3)),
             sample(integers([[True], [False]]), normal(2, 0), normal(1)),
         ),
+        realistic=sample(integers([[True, False] * 512] * 512), normal(512, 1024), normal(512, 1024)),
     ),
     Row(
         F.masked_fill,
@@ -33,6 +34,7 @@ ROWS: tuple[Row, ...] = (
             sample(normal(4, 2, 3), MASK, 0.0),
             sample(normal(2, 0), integers([[True], [False]]), normal()),
         ),
+        realistic=sample(normal(512, 1024), integers([[True, False] * 512] * 512), 0.0),
     ),
     Row(
         F.clamp,
@@ -49,6 +51,7 @@ ROWS: tuple[Row, ...] = (
             sample(normal(2, 0), 0, 1),
         ),
         kinks=(sample(fixed(-1.0, 0.0, 2.0, 3.0), 0.0, 2.0), sample(fixed(1.0, 2.0), fixed(1.0, 2.0), fixed(1.0, 1.0))),
+        realistic=sample(normal(512, 1024), -1.0, 1.0),
     ),
     *(
         Row(
@@ -61,6 +64,7 @@ ROWS: tuple[Row, ...] = (
                 sample(away_from(2, 0, kinks=(0.1,)), 0.1),
             ),
             kinks=(sample(fixed(-1.0, 0.0), 0.0),),
+            realistic=sample(normal(512, 1024), 0.1),
         )
         for function, twin in ((F.clamp_min, torch.clamp_min), (F.clamp_max, torch.clamp_max))
     ),

@@ -36,15 +36,30 @@ ROWS: tuple[Row, ...] = (
                 sample(normal(0, 3), 1),
             ),
             kinks=(sample(_TIES, 1), sample(_TIES, 0)),
+            realistic=sample(normal(512, 1024), 1),
         )
         for function, twin, formula in ((F.max, torch.max, MaxFunction), (F.min, torch.min, MinFunction))
     ),
     *(
-        Row(function, twin, formula, samples=(*REDUCED[:6], EMPTY[0]), kinks=(sample(_TIES, 1), sample(_TIES)))
+        Row(
+            function,
+            twin,
+            formula,
+            samples=(*REDUCED[:6], EMPTY[0]),
+            kinks=(sample(_TIES, 1), sample(_TIES)),
+            realistic=sample(normal(512, 1024), 1),
+        )
         for function, twin, formula in ((F.amax, torch.amax, AmaxFunction), (F.amin, torch.amin, AminFunction))
     ),
     *(
-        Row(function, twin, formula, samples=_PAIRS, kinks=(sample(_TIES, fixed(2.0)),))
+        Row(
+            function,
+            twin,
+            formula,
+            samples=_PAIRS,
+            kinks=(sample(_TIES, fixed(2.0)),),
+            realistic=sample(normal(512, 1024), normal(512, 1024)),
+        )
         for function, twin, formula in (
             (F.maximum, torch.maximum, MaximumFunction),
             (F.minimum, torch.minimum, MinimumFunction),

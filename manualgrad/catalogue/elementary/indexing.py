@@ -38,6 +38,7 @@ ROWS: tuple[Row, ...] = (
             sample(normal(2, 0), 0),
             sample(normal(3, 4), (integers([0, 2]), slice(1, 3))),
         ),
+        realistic=sample(normal(512, 1024), (slice(None), slice(0, 512))),
     ),
     Row(
         F.setitem,
@@ -54,18 +55,21 @@ ROWS: tuple[Row, ...] = (
             sample(normal(), integers(True), normal()),
             sample(normal(2, 0), 0, 1),
         ),
+        realistic=sample(normal(512, 1024), (slice(None), slice(0, 512)), normal(512, 512)),
     ),
     Row(
         F.select,
         torch.select,
         GetitemFunction,
         samples=(sample(normal(3, 4), 1, 0), sample(normal(2, 3, 4), -2, -1), sample(normal(2, 0), 0, 1)),
+        realistic=sample(normal(512, 1024), 1, 0),
     ),
     Row(
         F.narrow,
         torch.narrow,
         GetitemFunction,
         samples=(sample(normal(3, 4), 1, 1, 2), sample(normal(3, 4), 0, -2, 2), sample(normal(3), 0, 3, 0)),
+        realistic=sample(normal(512, 1024), 1, 0, 512),
     ),
     Row(
         F.index_select,
@@ -78,6 +82,7 @@ ROWS: tuple[Row, ...] = (
             sample(normal(), 0, integers([0])),
             sample(normal(2, 0), 0, integers([1])),
         ),
+        realistic=sample(normal(512, 1024), 0, integers(list(range(0, 512, 2)))),
     ),
     Row(
         F.gather,
@@ -88,5 +93,6 @@ ROWS: tuple[Row, ...] = (
             sample(normal(3, 4), 0, integers([[1, 1, 2]])),
             sample(normal(), 0, integers(0)),
         ),
+        realistic=sample(normal(512, 1024), 1, integers([list(range(0, 1024, 4))] * 512)),
     ),
 )

@@ -19,6 +19,7 @@ ROWS: tuple[Row, ...] = (
             sample([normal(0, 3), normal(2, 3)]),
             sample([normal(2)]),
         ),
+        realistic=sample([normal(256, 1024), normal(256, 1024)]),
     ),
     Row(
         F.stack,
@@ -30,6 +31,7 @@ ROWS: tuple[Row, ...] = (
             sample([normal(), normal()]),
             sample([normal(0, 3), normal(0, 3)], 1),
         ),
+        realistic=sample([normal(256, 1024), normal(256, 1024)]),
     ),
     Row(
         F.split,
@@ -41,17 +43,20 @@ ROWS: tuple[Row, ...] = (
             sample(normal(2, 5), [5], dim=-1),
             sample(normal(0, 5), 2),
         ),
+        realistic=sample(normal(512, 1024), 128),
     ),
     Row(
         F.chunk,
         torch.chunk,
         SplitFunction,
         samples=(sample(normal(5, 2), 2), sample(normal(2, 5), 3, 1), sample(normal(2), 4)),
+        realistic=sample(normal(512, 1024), 4),
     ),
     Row(
         F.unbind,
         torch.unbind,
         UnbindFunction,
         samples=(sample(normal(2, 3)), sample(normal(2, 3), 1), sample(normal(2)), sample(normal(2, 0))),
+        realistic=sample(normal(16, 32, 1024)),
     ),
 )

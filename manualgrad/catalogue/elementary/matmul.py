@@ -25,21 +25,36 @@ ROWS: tuple[Row, ...] = (
             sample(normal(0, 4), normal(4, 2)),
             sample(normal(3, 0), normal(0, 2)),
         ),
+        realistic=sample(normal(256, 512), normal(512, 256)),
     ),
     Row(
         F.mm,
         torch.mm,
         MatmulFunction,
         samples=(sample(normal(3, 4), normal(4, 2)), sample(normal(3, 0), normal(0, 2))),
+        realistic=sample(normal(256, 512), normal(512, 256)),
     ),
     Row(
         F.bmm,
         torch.bmm,
         MatmulFunction,
         samples=(sample(normal(5, 3, 4), normal(5, 4, 2)), sample(normal(0, 3, 4), normal(0, 4, 2))),
+        realistic=sample(normal(16, 128, 64), normal(16, 64, 128)),
     ),
-    Row(F.mv, torch.mv, MvFunction, samples=(sample(normal(3, 4), normal(4)), sample(normal(0, 4), normal(4)))),
-    Row(F.dot, torch.dot, DotFunction, samples=(sample(normal(4), normal(4)), sample(normal(0), normal(0)))),
+    Row(
+        F.mv,
+        torch.mv,
+        MvFunction,
+        samples=(sample(normal(3, 4), normal(4)), sample(normal(0, 4), normal(4))),
+        realistic=sample(normal(1024, 1024), normal(1024)),
+    ),
+    Row(
+        F.dot,
+        torch.dot,
+        DotFunction,
+        samples=(sample(normal(4), normal(4)), sample(normal(0), normal(0))),
+        realistic=sample(normal(65536), normal(65536)),
+    ),
     Row(
         F.addmm,
         torch.addmm,
@@ -51,6 +66,7 @@ ROWS: tuple[Row, ...] = (
             sample(normal(), normal(0, 4), normal(4, 2)),
             sample(normal(2), normal(3, 0), normal(0, 2)),
         ),
+        realistic=sample(normal(256), normal(256, 512), normal(512, 256)),
     ),
     Row(
         F.baddbmm,
@@ -60,5 +76,6 @@ ROWS: tuple[Row, ...] = (
             sample(normal(5, 3, 2), normal(5, 3, 4), normal(5, 4, 2)),
             sample(normal(3, 1), normal(5, 3, 4), normal(5, 4, 2), beta=0.3, alpha=-2),
         ),
+        realistic=sample(normal(16, 128, 128), normal(16, 128, 64), normal(16, 64, 128)),
     ),
 )

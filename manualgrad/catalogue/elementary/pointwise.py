@@ -17,14 +17,16 @@ from manualgrad.formulas.trigonometry import CosFunction, SinFunction
 def _anywhere(function: Any, twin: Any, formula: type[Formula], *extremes: float) -> Row:
     """A smooth function of any number."""
     samples = sample(normal(3, 4)), sample(normal()), sample(normal(2, 0)), sample(normal(2, 1, 3, scale=2))
-    return Row(function, twin, formula, samples, extremes=(sample(fixed(*extremes)),) if extremes else ())
+    shown = (sample(fixed(*extremes)),) if extremes else ()
+    return Row(function, twin, formula, samples, extremes=shown, realistic=sample(normal(512, 1024)))
 
 
 def _positive(function: Any, twin: Any, formula: type[Formula], *extremes: float) -> Row:
     """A smooth function of positive numbers."""
     shapes = (3, 4), (), (2, 0), (2, 1, 3)
     samples = tuple(sample(uniform(*shape, low=0.2, high=3)) for shape in shapes)
-    return Row(function, twin, formula, samples, extremes=(sample(fixed(*extremes)),))
+    many = sample(uniform(512, 1024, low=0.2, high=3))
+    return Row(function, twin, formula, samples, extremes=(sample(fixed(*extremes)),), realistic=many)
 
 
 def _staircase(function: Any, twin: Any, formula: type[Formula], **keywords: Any) -> Row:
@@ -34,7 +36,8 @@ def _staircase(function: Any, twin: Any, formula: type[Formula], **keywords: Any
     samples = [sample(away_from(*shape, kinks=steps)) for shape in shapes]
     if keywords:
         samples.append(sample(normal(3), **keywords))
-    return Row(function, twin, formula, tuple(samples), kinks=(sample(fixed(-1.0, -0.5, 0.0, 0.5, 1.0, 1.5)),))
+    kinks = (sample(fixed(-1.0, -0.5, 0.0, 0.5, 1.0, 1.5)),)
+    return Row(function, twin, formula, tuple(samples), kinks=kinks, realistic=sample(normal(512, 1024)))
 
 
 ROWS: tuple[Row, ...] = (
@@ -56,6 +59,7 @@ ROWS: tuple[Row, ...] = (
             sample(away_from(2, 0, kinks=(0,))),
         ),
         kinks=(sample(fixed(-0.0, 0.0)),),
+        realistic=sample(normal(512, 1024)),
     ),
     _anywhere(F.sin, torch.sin, SinFunction, -1e6, 1e6),
     _anywhere(F.cos, torch.cos, CosFunction, -1e6, 1e6),

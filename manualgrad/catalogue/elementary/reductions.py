@@ -37,20 +37,28 @@ _SPREAD = (
 )
 
 ROWS: tuple[Row, ...] = (
-    Row(F.sum, signed_as(F.sum, torch.sum), SumFunction, samples=(*REDUCED, _TYPED, *EMPTY, sample(normal(0)))),
-    Row(F.mean, signed_as(F.mean, torch.mean), MeanFunction, samples=(*REDUCED, _TYPED, *EMPTY)),
     Row(
-        F.var,
-        torch.var,
-        VarFunction,
-        samples=_SPREAD,
+        F.sum,
+        signed_as(F.sum, torch.sum),
+        SumFunction,
+        samples=(*REDUCED, _TYPED, *EMPTY, sample(normal(0))),
+        realistic=sample(normal(512, 1024)),
     ),
+    Row(
+        F.mean,
+        signed_as(F.mean, torch.mean),
+        MeanFunction,
+        samples=(*REDUCED, _TYPED, *EMPTY),
+        realistic=sample(normal(512, 1024)),
+    ),
+    Row(F.var, torch.var, VarFunction, samples=_SPREAD, realistic=sample(normal(512, 1024))),
     Row(
         F.std,
         torch.std,
         StdFunction,
         samples=_SPREAD,
         kinks=(sample(fixed([2.0, 2.0, 2.0])),),
+        realistic=sample(normal(512, 1024)),
     ),
     Row(
         F.logsumexp,
@@ -64,6 +72,7 @@ ROWS: tuple[Row, ...] = (
             sample(normal(0, 3), 1),
         ),
         extremes=(sample(fixed(-1e4, 0.0, 1e4), 0), sample(fixed([-1e9, -1e9 + 1]), 0)),
+        realistic=sample(normal(512, 1024), 1),
     ),
     Row(
         F.cumsum,
@@ -76,5 +85,6 @@ ROWS: tuple[Row, ...] = (
             sample(normal(0, 3), 0),
             sample(SINGLE, -1, dtype=torch.float64),
         ),
+        realistic=sample(normal(512, 1024), 1),
     ),
 )

@@ -38,24 +38,28 @@ ROWS: tuple[Row, ...] = (
             sample(normal(1), ()),
             sample(normal(2, 0), (0, 3)),
         ),
+        realistic=sample(normal(512, 1024), (1024, 512)),
     ),
     Row(
         F.view,
         signed_as(F.view, Tensor.view),
         ReshapeFunction,
         samples=(sample(normal(3, 4), (3, 2, -1)), sample(normal(), (1, 1)), sample(normal(2, 0), (0, 3))),
+        realistic=sample(normal(512, 1024), (1024, 512)),
     ),
     Row(
         F.flatten,
         torch.flatten,
         ReshapeFunction,
         samples=(sample(normal(3, 4)), sample(normal(2, 3, 4), 1), sample(normal(2, 3, 4), 0, -2), sample(normal())),
+        realistic=sample(normal(512, 1024)),
     ),
     Row(
         F.unflatten,
         torch.unflatten,
         ReshapeFunction,
         samples=(sample(normal(3, 4), 1, (2, 2)), sample(normal(6), 0, (-1, 3)), sample(normal(0, 4), -1, (2, 2))),
+        realistic=sample(normal(512, 1024), 1, (32, 32)),
     ),
     Row(
         F.squeeze,
@@ -69,12 +73,14 @@ ROWS: tuple[Row, ...] = (
             sample(normal()),
             sample(normal(1, 0)),
         ),
+        realistic=sample(normal(512, 1024)),
     ),
     Row(
         F.unsqueeze,
         torch.unsqueeze,
         ReshapeFunction,
         samples=(sample(normal(3, 4), 1), sample(normal(3, 4), -1), sample(normal(), 0), sample(normal(2, 0), 0)),
+        realistic=sample(normal(512, 1024), 1),
     ),
     Row(
         F.transpose,
@@ -86,13 +92,21 @@ ROWS: tuple[Row, ...] = (
             sample(normal(), 0, 0),
             sample(normal(2, 0), 0, 1),
         ),
+        realistic=sample(normal(512, 1024), 0, 1),
     ),
-    Row(F.t, torch.t, TransposeFunction, samples=(sample(normal(3, 4)), sample(normal(2, 0)))),
+    Row(
+        F.t,
+        torch.t,
+        TransposeFunction,
+        samples=(sample(normal(3, 4)), sample(normal(2, 0))),
+        realistic=sample(normal(512, 1024)),
+    ),
     Row(
         F.matrix_transpose,
         signed_as(F.matrix_transpose, lambda x: torch.transpose(x, -2, -1)),
         TransposeFunction,
         samples=(sample(normal(3, 4)), sample(normal(2, 3, 4))),
+        realistic=sample(normal(512, 1024)),
     ),
     Row(
         F.permute,
@@ -104,12 +118,14 @@ ROWS: tuple[Row, ...] = (
             sample(normal(), ()),
             sample(normal(2, 0), (1, 0)),
         ),
+        realistic=sample(normal(16, 32, 1024), (2, 0, 1)),
     ),
     Row(
         F.movedim,
         torch.movedim,
         MovedimFunction,
         samples=(sample(normal(2, 3, 4), 0, -1), sample(normal(2, 3, 4), (0, 1), (2, 0)), sample(normal(2, 0), 0, 1)),
+        realistic=sample(normal(16, 32, 1024), 2, 0),
     ),
     Row(
         F.expand,
@@ -122,18 +138,21 @@ ROWS: tuple[Row, ...] = (
             sample(normal(1), (0,)),
             sample(normal(3), (3,)),
         ),
+        realistic=sample(normal(1, 1024), (512, 1024)),
     ),
     Row(
         F.broadcast_to,
         torch.broadcast_to,
         ExpandFunction,
         samples=(sample(normal(3, 1), (2, 3, 4)), sample(normal(), (2, 3))),
+        realistic=sample(normal(1, 1024), (512, 1024)),
     ),
     Row(
         F.broadcast_tensors,
         torch.broadcast_tensors,
         ExpandFunction,
         samples=(sample(normal(3, 1), normal(4)), sample(normal(), normal(2, 1), normal(1, 3))),
+        realistic=sample(normal(512, 1), normal(1024)),
     ),
     Row(
         F.repeat,
@@ -146,6 +165,7 @@ ROWS: tuple[Row, ...] = (
             sample(normal(), ()),
             sample(normal(2, 3), (0, 2)),
         ),
+        realistic=sample(normal(16, 1024), (32, 1)),
     ),
     Row(
         F.flip,
@@ -157,6 +177,7 @@ ROWS: tuple[Row, ...] = (
             sample(normal(), ()),
             sample(normal(2, 0), (0,)),
         ),
+        realistic=sample(normal(512, 1024), (1,)),
     ),
     Row(
         F.clone,
@@ -168,12 +189,14 @@ ROWS: tuple[Row, ...] = (
             sample(normal(2, 0)),
             sample(normal(3, 4), memory_format=torch.contiguous_format),
         ),
+        realistic=sample(normal(512, 1024)),
     ),
     Row(
         F.contiguous,
         signed_as(F.contiguous, Tensor.contiguous),
         CloneFunction,
         samples=(sample(_transposed(3, 4)), sample(_transposed(2, 3, 4))),
+        realistic=sample(_transposed(512, 1024)),
     ),
     Row(
         F.to,
@@ -187,5 +210,6 @@ ROWS: tuple[Row, ...] = (
             sample(SINGLE, torch.zeros((), dtype=torch.float64)),
             sample(SINGLE, "cpu", torch.float64),
         ),
+        realistic=sample(normal(512, 1024), torch.float32),
     ),
 )
