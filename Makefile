@@ -3,7 +3,7 @@ VENV := .venv
 RUN := $(VENV)/bin/
 READY := $(VENV)/ready
 
-.PHONY: help demo test slow lint types bench readme docs clean
+.PHONY: help demo test slow lint types bench readme docs results clean
 
 help:
 	@echo "make demo     prove every formula, then train with them beside torch.nn"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench    speed beside torch"
 	@echo "make readme   write the tables of the README anew"
 	@echo "make docs     write the pages of docs/ anew"
+	@echo "make results  run every recipe and write RESULTS.md; RECIPES='digits' runs some of them"
 	@echo "make clean    remove the environment and the caches; runs/ stays"
 
 $(READY): pyproject.toml constraints.txt scripts/environment.sh
@@ -44,6 +45,9 @@ readme: $(READY)
 
 docs: $(READY)
 	@$(RUN)python -m tests.explaining.test_docs
+
+results: $(READY)
+	@$(RUN)python -m tests.test_results $(RECIPES)
 
 clean:
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -43,6 +43,7 @@ class Config(training.Settings):
     trainer: training.Trainer = field(default_factory=lambda: training.Trainer(max_epochs=30))
 
 
+REFERENCE = "scikit-learn's MLP .982, its SVC .990"
 FAST = {"trainer.max_epochs": 2}
 
 
