@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from manualgrad.cli import main
 from tests.distributed_worker import MODELS
 
 CASES = [
@@ -48,3 +50,36 @@ def test_two_processes_make_the_gradients_of_one(case: str, differences: dict[st
 
 def test_every_case_is_asked_for(differences: dict[str, float]) -> None:
     assert sorted(differences) == sorted(CASES)
+
+
+# Started by Lightning itself, and by torchrun.
+LAUNCHERS = {
+    "lightning": ["-m", "manualgrad"],
+    "torchrun": ["-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "manualgrad"],
+}
+
+
+def metrics_of(folder: Path) -> list[dict[str, float]]:
+    """Those of the epochs, and those of the test."""
+    rows = csv.DictReader((folder / "metrics.csv").read_text(encoding="utf-8").splitlines())
+    figures = [dict(row) for row in rows] + [json.loads((folder / "metrics.json").read_text(encoding="utf-8"))]
+    return [{name: float(value) for name, value in row.items()} for row in figures]
+
+
+@pytest.mark.parametrize("launcher", ["lightning", pytest.param("torchrun", marks=pytest.mark.slow)])
+def test_a_run_of_two_processes_is_the_run_of_one(launcher: str, tmp_path: Path) -> None:
+    """Losses, and metrics over the rows of both. Of the last batch, which has one row, the second process gets none."""
+    train = ["train", "digits", "--trainer.max_epochs=2", "--data.batch_size=122", "--hidden=32"]
+    assert main([*train, "--out", str(tmp_path / "one")]) == 0
+    two = ["--trainer.devices=2", "--trainer.strategy=ddp", "--out", "two"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    port = {"MASTER_PORT": str(free_port())}
+    command = [sys.executable, *LAUNCHERS[launcher], *train, *two]
+    done = subprocess.run(command, env=environment | port, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch 2/2") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+    one, both = metrics_of(tmp_path / "one"), metrics_of(tmp_path / "two")
+    assert len(one) == len(both) == 3
+    for a, b in zip(one, both, strict=True):
+        assert a == pytest.approx(b, rel=1e-5)

@@ -28,7 +28,7 @@ HEAD = """\
 # Results
 
 What full runs of the recipes came to; written by `make results`, which runs them. A result over splits is the mean and
-the standard deviation (±) of the test metrics of `data.split` 0 to 4, each with seed 0; nothing was chosen on test rows.
+the standard deviation (±) of the test metrics of `data.split` 0 to 4, each with seed 0; no test row chose anything.
 Times are of the whole run, all splits together, on a machine that others use too.
 """
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 
 from manualgrad.arguments import Mistake
@@ -35,12 +37,28 @@ def main(argv: Sequence[str]) -> int:
         print(overview())
         return 0
     try:
-        with handled(interrupt):
+        with _alone_with_the_results(argv) as argv, handled(interrupt):
             if argv[0] == "--all":
                 return train_all(argv[1:])
             return 0 if train(argv[0], argv[1:]) else FAILED
     except Interrupted as interrupted:
         return 128 + interrupted.number  # as a shell reports a program that a signal has ended
+
+
+@contextmanager
+def _alone_with_the_results(argv: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Of the processes of a run the first one tells and keeps what came out; the others do so where nobody looks."""
+    numbers = [os.environ[name] for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ]
+    if not numbers or numbers[0] == "0":
+        yield argv
+        return
+    previous = ("", *argv)
+    is_out = (
+        word.startswith("--out=") or "--out" in (word, before) for before, word in zip(previous, argv, strict=False)
+    )
+    kept = [word for word, out in zip(argv, is_out, strict=True) if not out]
+    with tempfile.TemporaryDirectory() as scratch, open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        yield [*kept, "--out", str(Path(scratch, "run"))]
 
 
 def train(name: str, argv: Sequence[str]) -> Path | None:

@@ -83,6 +83,9 @@ class Trainer:
     Args:
         max_epochs: Passes over the training rows.
         accelerator: Where to compute.
+        devices: Processes on a machine, each with a device of its own and its share of every batch.
+        num_nodes: Machines, on each of which the command is started, by torchrun or SLURM.
+        strategy: How processes work together: ddp, or auto, which is ddp where there are several.
         precision: The dtype of the parameters, or of the computation for bf16-mixed.
         weights: Checkpoint whose weights to start from, instead of random ones.
         checkpoint_seconds: How often the state of the run is saved, to be resumed from.
@@ -91,6 +94,9 @@ class Trainer:
 
     max_epochs: PositiveInt = 30
     accelerator: Literal["cpu", "cuda", "mps", "auto"] = "cpu"
+    devices: PositiveInt = 1
+    num_nodes: PositiveInt = 1
+    strategy: Literal["auto", "ddp"] = "auto"
     precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true"
     weights: str | None = None
     checkpoint_seconds: PositiveFloat = 10.0
@@ -99,6 +105,10 @@ class Trainer:
     def __post_init__(self) -> None:
         if self.weights is not None and not Path(self.weights).is_file():
             raise ValueError(f"trainer.weights: there is no file {self.weights}")
+
+    @property
+    def processes(self) -> int:
+        return self.devices * self.num_nodes
 
 
 @dataclass
@@ -118,3 +128,7 @@ class Settings:
     data: Data = field(default_factory=Data)
     optimizer: Optimizer = field(default_factory=Optimizer)
     trainer: Trainer = field(default_factory=Trainer)
+
+    def __post_init__(self) -> None:
+        if self.engine == "tape" and self.trainer.processes > 1:
+            raise ValueError("engine: the tape trains in one process; it does not average gradients between several")

@@ -23,6 +23,7 @@ from manualgrad.training.checkpoints import (
     read_checkpoint,
 )
 from manualgrad.training.data import Table
+from manualgrad.training.distributed import gathered
 from manualgrad.training.learners import Learner
 from manualgrad.training.reporting import Report, in_words, numbers
 from manualgrad.training.resuming import ExactResume
@@ -63,13 +64,17 @@ def fit(
     best = KeepBest(run.last.with_name("best.ckpt"))
     report = Report(run, settings.max_epochs, say)
     resume = ExactResume(run.last, settings.checkpoint_seconds, settings.checkpoint_steps)
+    exact = [resume] if settings.processes == 1 else []
     with _quiet():
         trainer = lightning.Trainer(
             max_epochs=settings.max_epochs,
             accelerator=settings.accelerator,
-            devices=1,
+            devices=settings.devices,
+            num_nodes=settings.num_nodes,
+            strategy=settings.strategy,
+            use_distributed_sampler=False,
             precision=settings.precision,
-            callbacks=[*callbacks, report, best, resume],
+            callbacks=[*callbacks, report, best, *exact],
             plugins=[SafeCheckpoints()],
             enable_checkpointing=False,
             logger=False,
@@ -84,14 +89,14 @@ def fit(
             if last and not resume.started:
                 raise CheckpointError(f"{last}: not a checkpoint of this run: {error}") from None
             raise
-        load_weights(learner, best.path)
+        load_weights(learner, trainer.strategy.broadcast(best.path))  # the first process's file
         trainer.test(learner, data, verbose=False)
         tested = numbers(trainer.callback_metrics, "test_")
     chosen = min(report.rows, key=lambda row: row["val_loss"])
     validated = {name: value for name, value in chosen.items() if name.startswith("val_")}
     run.write("metrics.json", {"epoch": chosen["epoch"], **validated, **tested})
     run.write("losses.png", plots.losses(report.rows, chosen["epoch"]))
-    predicted, targets = (torch.cat(parts).cpu().numpy() for parts in zip(*learner.tested, strict=True))
+    predicted, targets = (gathered(torch.cat(parts)).numpy() for parts in zip(*learner.tested, strict=True))
     if data.kind == "classes":
         run.write("confusion.png", plots.confusion(predicted, targets, data.class_names))
     else:
@@ -108,16 +113,18 @@ def _quiet() -> Iterator[None]:
 
     Except that an accelerator is not used, which the settings say, and what is between Lightning 2.6 and torch 2.13.
     """
-    log = logging.getLogger("lightning.pytorch")
-    level = log.level
-    log.setLevel(logging.WARNING)
+    logs = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
             warnings.filterwarnings("ignore", ".* available but not used", UserWarning)
             yield
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
 class KeepBest(Callback):

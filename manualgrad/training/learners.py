@@ -22,6 +22,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.regression import MeanAbsoluteError, R2Score
 
 from manualgrad.tape import Tape
+from manualgrad.training.distributed import summed
 
 Batch = tuple[Tensor, Tensor]
 
@@ -84,6 +85,8 @@ class Learner(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
 
     def on_fit_start(self) -> None:
+        if self.trainer.world_size > 1:  # all begin with the same weights; their dropouts need not agree
+            torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)
         if self.engine == "tape":
             if self.trainer.world_size > 1:
                 raise ValueError("engine='tape' trains on one device: it does not average gradients between several")
@@ -95,9 +98,10 @@ class Learner(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         x, y = batch
         if self.automatic_optimization:
-            loss = self.objective(self.network(x), y)
-            self._follow(loss, len(y))
-            return loss
+            output = self.network(x)
+            loss = self.objective(output, y) if len(y) else 0 * output.sum()  # the mean of no rows is no number
+            share = self._follow(loss, len(y))
+            return loss if share == 1 else loss * share
         optimizer: Any = self.optimizers()
         optimizer.zero_grad()
         with Tape() as tape:
@@ -107,13 +111,22 @@ class Learner(LightningModule):
         optimizer.step()
         return loss
 
-    def _follow(self, loss: Tensor, rows: int) -> None:
-        """Add to the epoch's mean loss, in plain numbers: updating a Metric at each step costs as much as the step."""
-        self._loss_sum += self._finite("training", loss) * rows
-        self._rows += rows
+    def _follow(self, loss: Tensor, rows: int) -> float:
+        """Add to the epoch's mean loss, in plain numbers: updating a Metric at each step costs as much as the step.
 
-    def _finite(self, what: str, loss: Tensor) -> float:
-        value = loss.item()
+        Returns what this process's loss has to be multiplied by for the mean of the processes' gradients, which is what
+        DDP takes, to be the gradient of the mean over all rows: a process with fewer rows counts for less.
+        """
+        if self.trainer.world_size == 1:
+            self._loss_sum += self._finite("training", loss.item()) * rows
+            self._rows += rows
+            return 1.0
+        loss_sum, all_rows = summed(loss.item() * rows, rows)
+        self._loss_sum += self._finite("training", loss_sum)
+        self._rows += int(all_rows)
+        return rows * self.trainer.world_size / all_rows
+
+    def _finite(self, what: str, value: float) -> float:
         if not math.isfinite(value):
             raise NonFiniteLoss(
                 f"the {what} loss is {value} after {self.global_step} steps (epoch {self.current_epoch + 1}); "
@@ -139,10 +152,11 @@ class Learner(LightningModule):
         x, y = batch
         output = self.network(x)
         predicted = self.prediction(output)
-        loss = self.objective(output, y)
-        self._finite("validation" if stage == "val" else stage, loss)
-        self.evaluated[f"{stage}_loss"].update(loss, weight=len(y))
-        self.evaluated[f"{stage}_metrics"].update(predicted, y)
+        if len(y):
+            loss = self.objective(output, y)
+            self._finite("validation" if stage == "val" else stage, loss.item())
+            self.evaluated[f"{stage}_loss"].update(loss, weight=len(y))
+            self.evaluated[f"{stage}_metrics"].update(predicted, y)
         return predicted, y
 
     def _log_evaluated(self, stage: str) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from manualgrad.training.distributed import share
 from manualgrad.training.randomness import random_state, set_random_state
 
 
@@ -50,7 +51,8 @@ def shuffled(rows: int, seed: int, epoch: int) -> Tensor:
 class Batches(Place):
     """Tensors of n rows each, cut into batches of `batch_size` rows; the last one may be smaller.
 
-    With a `seed` the rows are shuffled. A batch is a slice of tensors that are already in memory, not a list of rows
+    With a `seed` the rows are shuffled. Of several processes each gets its share of every batch, which for the last
+    one may be empty. A batch is a slice of tensors that are already in memory, not a list of rows
     put together again: a torch DataLoader takes longer over such a batch than a small network over its training step.
 
     >>> rows = Batches((torch.arange(5), torch.arange(5) * 10), batch_size=2)
@@ -75,7 +77,7 @@ class Batches(Place):
         begin = self.begin() * self.batch_size
         for batch in zip(*(t[begin:].split(self.batch_size) for t in tensors), strict=True):
             self.batch += 1
-            yield batch
+            yield share(batch)
 
     batch_sampler = None  # Lightning looks for one wherever it finds a sampler
 
