@@ -62,6 +62,7 @@ def manualgrad(*words: str, code: str = "from manualgrad.cli import main; raise 
         ("list sigmoid --markdown", "manualgrad list: --markdown shows the whole catalogue; it takes no NAME"),
         ("list sigmoid --coverage", "manualgrad list: --coverage shows all of torch.nn; it takes no NAME"),
         ("demo fast", "manualgrad demo: too many arguments: fast"),
+        ("mutate nofile.py:X", "manualgrad mutate: there is no file nofile.py"),
         ("train dijits", "manualgrad train: there is no recipe dijits; did you mean digits?"),
         ("train digits --lr 1", "manualgrad train: there is no option --lr; did you mean --optimizer.lr?"),
         ("check mine.py:Square", "manualgrad check: there is no file mine.py"),

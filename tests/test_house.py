@@ -51,6 +51,7 @@ FLOORS = {
     "manualgrad.proof": 3,
     "manualgrad.benchmarks": 4,
     "manualgrad.learning": 4,
+    "manualgrad.mutation": 4,
     "manualgrad.training": 4,
     "manualgrad.__main__": 5,
     "manualgrad.benchmarks.__main__": 5,

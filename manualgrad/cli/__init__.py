@@ -30,6 +30,7 @@ COMMANDS = {
     "list": Command("show the formulas, or one of them in full", "manualgrad.cli.listing"),
     "explain": Command("work a textbook's example through, step by step", "manualgrad.explaining.command"),
     "check": Command("find the mistake in a gradient of your own", "manualgrad.checking.command"),
+    "mutate": Command("put mistakes into a Function: do its tests notice?", "manualgrad.mutation.command"),
     "train": Command("train a recipe, or list the recipes", "manualgrad.training.command"),
     "bench": Command("time our gradients beside torch's", "manualgrad.benchmarks.command"),
 }
