@@ -25,7 +25,7 @@ demo: $(READY)
 	@$(RUN)manualgrad demo
 
 test: $(READY)
-	@OMP_NUM_THREADS=1 $(RUN)pytest -n auto --dist worksteal $(ARGS)
+	@OMP_NUM_THREADS=1 $(RUN)pytest -n auto --dist worksteal -q -rfEs $(ARGS)
 
 slow: $(READY)
 	@OMP_NUM_THREADS=1 $(RUN)pytest -m slow $(ARGS)
