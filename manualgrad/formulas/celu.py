@@ -11,7 +11,6 @@ Source: Barron (2017), Continuously differentiable exponential linear units, eqs
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,7 +25,7 @@ class CeluFunction(Pointwise):
     @staticmethod
     def slope(d: Tensor, x: Tensor, alpha: float) -> Tensor:
         x = x.nan_to_num(1.0, math.inf, -math.inf)  # torch passes dy on where x is no number
-        return d * torch.exp(x.clamp(max=0) / alpha)  # e^0 = 1 where x > 0
+        return d * x.clamp_(max=0).div_(alpha).exp_()  # e^0 = 1 where x > 0
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:

@@ -27,8 +27,8 @@ class EluFunction(Pointwise):
     @staticmethod
     def slope(d: Tensor, x: Tensor, alpha: float) -> Tensor:
         x = x.nan_to_num(1.0, math.inf, -math.inf)  # torch passes dy on where x is no number
-        one_or_alpha = F.threshold(torch.sign(x), 0.0, alpha)
-        return d * (torch.exp(x.clamp(max=0)) * one_or_alpha)  # e^0 = 1 where x > 0
+        one_or_alpha = torch.threshold_(torch.sign(x), 0.0, alpha)
+        return d * one_or_alpha.mul_(x.clamp_(max=0).exp_())  # e^0 = 1 where x > 0
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:

@@ -12,7 +12,6 @@ Source: Hendrycks & Gimpel (2016), Gaussian error linear units, section 2.
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,14 +27,15 @@ class GeluFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor, approximate: str) -> Tensor:
-        square = x * x
         if approximate == "none":
-            distribution = torch.erf(x * math.sqrt(0.5)) * 0.5 + 0.5
-            return d * torch.addcmul(distribution, x, torch.exp(square * -0.5), value=1 / math.sqrt(2 * math.pi))
+            distribution = (x * math.sqrt(0.5)).erf_().mul_(0.5).add_(0.5)
+            density = (x * x).mul_(-0.5).exp_()
+            return d * distribution.addcmul_(x, density, value=1 / math.sqrt(2 * math.pi))
+        square = x * x
         c = 2 * math.sqrt(2 / math.pi)
-        s = torch.sigmoid(x * (square * (c * CUBIC) + c))
-        inner = x * (square * (3 * c * CUBIC) + c)  # x times the derivative of 2 u
-        return d * torch.addcmul(s, s * (1 - s), inner)
+        s = (square * (c * CUBIC)).add_(c).mul_(x).sigmoid_()
+        inner = square.mul_(3 * c * CUBIC).add_(c).mul_(x)  # x times the derivative of 2 u
+        return d * (1 - s).mul_(inner).add_(1).mul_(s)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:

@@ -10,7 +10,6 @@ Source: Courbariaux, Bengio & David (2015), BinaryConnect, eq. 3; Howard et al. 
 section 5.2.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,7 +23,7 @@ class HardsigmoidFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor) -> Tensor:
-        return gated(d / 6, torch.relu(torch.sign(3 - x.abs())))  # the sign of no number is 0
+        return gated(d / 6, (3 - x.abs()).sign_().relu_())  # the sign of no number is 0
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:

@@ -23,9 +23,10 @@ class HardswishFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor) -> Tensor:
-        x = x.nan_to_num(3.0).clamp(-3, 3)  # torch passes dy on where x is no number
-        slope = torch.addcmul(x / 6 + 0.5, x, torch.sign(3 - x.abs()), value=1 / 6)
-        return gated(d * slope, x + 3)
+        x = x.nan_to_num(3.0)  # torch passes dy on where x is no number
+        above = F.threshold(x, -3.0, -1.5)  # at -1.5 and 1.5 the line x / 3 + 1/2 is 0 and 1
+        inside = torch.threshold_(above.neg_(), -3.0, -1.5)  # -x, or where x is not inside, 1.5 or -1.5
+        return gated(d * inside.mul_(-1 / 3).add_(0.5), (x + 3).relu_())
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:

@@ -24,7 +24,7 @@ class HardtanhFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, y: Tensor, min_val: float, max_val: float) -> Tensor:
-        return gated(d, (y - min_val) * (max_val - y))
+        return gated(d, (y - min_val).mul_(max_val - y))
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:

@@ -24,7 +24,7 @@ class Relu6Function(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, y: Tensor) -> Tensor:
-        return gated(d, y * (6 - y))
+        return gated(d, (6 - y).mul_(y))
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:

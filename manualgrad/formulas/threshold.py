@@ -9,7 +9,6 @@ Shapes: x, y (*) any shape. Saves x only: y does not tell where it was replaced 
 Source: the definition is torch's.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,7 +22,7 @@ class ThresholdFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor, threshold: float, value: float) -> Tensor:
-        return gated(d, torch.relu(x - threshold))
+        return gated(d, (x - threshold).relu_())
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
