@@ -55,6 +55,7 @@ IN_TORCH: dict[str, tuple[set[str], str]] = {
     "celu": ({"precision"}, "1 / alpha is rounded to float32 in the backward kernel"),
     "hardsigmoid": ({"precision"}, "1/6 is rounded to float32 in the backward kernel"),
     "nll_loss": ({"noncontiguous"}, "backward refuses inputs of some strides"),
+    "conv_tbc": ({"noncontiguous"}, "backward refuses upstream gradients of some strides"),
     "weight_norm": ({"double-backward"}, "the second derivative is wrong; gradgradcheck says so too"),
 }
 
