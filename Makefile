@@ -45,6 +45,7 @@ readme: $(READY)
 
 docs: $(READY)
 	@$(RUN)python -m tests.explaining.test_docs
+	@$(RUN)python -m tests.checking.test_docs
 
 results: $(READY)
 	@$(RUN)python -m tests.test_results $(RECIPES)

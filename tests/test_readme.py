@@ -17,12 +17,17 @@ import pytest
 
 from manualgrad import cli
 from manualgrad.cli import coverage, listing
+from tests.checking import figures
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 
 # What stands between `<!-- name: ... -->` and `<!-- end of name -->`.
-GENERATED: dict[str, Callable[[], str]] = {"coverage": coverage.markdown, "formulas": listing.markdown}
+GENERATED: dict[str, Callable[[], str]] = {
+    "coverage": coverage.markdown,
+    "formulas": listing.markdown,
+    "figures": figures.table,
+}
 
 # Commands whose output is shown below them.
 SHOWN = ("manualgrad list",)

@@ -19,6 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = DOCS / "worked_examples"
 PICTURE = DOCS / "images" / "2-2-2.png"
 GUIDES = ("explaining.md",)
+OTHERS = ("codes.md",)  # tests/checking/test_docs.py writes it
 
 
 def written(example: Example) -> str:
@@ -38,6 +39,7 @@ def written(example: Example) -> str:
 def index() -> str:
     """The list of all pages."""
     lines = ["# Documentation", "", "- [Explaining a network](explaining.md): your own, and a scalar graph"]
+    lines += ["- [What a check finds](codes.md): the codes of `manualgrad.check`, with examples"]
     lines += ["- [The formulas](../README.md#the-formulas)", "", "## Worked examples", ""]
     lines += ["Examples that five documents on back-propagation work by hand, with their figures and ours:", ""]
     lines += ["| example | | figures | wrong in the document |", "| --- | --- | --- | --- |"]
@@ -55,7 +57,7 @@ def test_pages_are_fresh(name: str) -> None:
 def test_index_is_fresh_and_there_is_no_other_page() -> None:
     assert (DOCS / "README.md").read_text(encoding="utf-8") == index(), "run `make docs`"
     assert {path.stem for path in PAGES.iterdir()} == set(load())
-    assert {path.name for path in DOCS.glob("*.md")} == {"README.md", *GUIDES}
+    assert {path.name for path in DOCS.glob("*.md")} == {"README.md", *GUIDES, *OTHERS}
 
 
 @pytest.mark.parametrize("guide", GUIDES)
