@@ -217,18 +217,19 @@ class Differences:
             self._known[key] = found
         return found
 
-    def columns(self, indexes: Sequence[int], project: Array | None = None) -> Slope:
+    def columns(self, indexes: Sequence[int], project: Array | Index | None = None) -> Slope:
         """The Jacobian's columns for these elements of the leaves: arrays of shape (outputs, columns).
 
-        With `project`, of shape (rows, outputs), its product with the Jacobian instead, of shape (rows, columns).
+        With `project`, of shape (rows, outputs), its product with the Jacobian instead, of shape (rows, columns); with
+        `project` of one dimension, those rows of the Jacobian.
         """
         exact = self.complex_step_works()
 
         def reduced(y: Array) -> Array:
-            return y if project is None else project @ y
+            return y if project is None else y[project] if project.ndim == 1 else project @ y
 
         y0 = reduced(self.y0)
-        noise = self.noise if project is None else np.abs(project) @ self.noise
+        noise = reduced(self.noise) if project is None or project.ndim == 1 else np.abs(project) @ self.noise
         found: list[Slope] = []
         for j in indexes:
             step = float(self.scale[j])

@@ -254,17 +254,20 @@ class Point:
         start = time.perf_counter()
         d.values(d.base)
         seconds = time.perf_counter() - start + 2e-5
-        most = max(64, int(_SECONDS / (6 * seconds * len(suspects))))
+        most = max(16, int(_SECONDS / (6 * seconds * len(suspects))))
         columns = {k: self._choose_columns(k, most) for k in suspects}
         width = sum(len(c) for c in columns.values())
         rows = np.arange(self.rows)
         if self.rows > UNIT_ROWS and (self.rows > 600 or self.rows * width > _ENTRIES):
             rows = self._choose_rows(columns)
-        claimed = self._claimed_rows(rows)
+        wanted = np.unique(np.concatenate([np.array(c, dtype=np.int64) for c in columns.values()]))
+        claimed = self._claimed_rows(rows, wanted)
         blocks: dict[tuple[int, int], Block] = {}
         kinks: list[Kinks] = []
         for k in suspects:
-            for o, (block, kink) in enumerate(self._blocks(k, columns[k], rows, claimed)):
+            for o, (block, kink) in enumerate(
+                self._blocks(k, columns[k], rows, claimed[:, np.searchsorted(wanted, columns[k])])
+            ):
                 blocks[k, o] = block
                 kinks += kink
         tried.append(
@@ -276,14 +279,17 @@ class Point:
         wrong = [(k, o) for (k, o), block in blocks.items() if block.wrong.any()]
         return [self._case(k, o, blocks) for k, o in wrong if not self._right_for_symmetric(k, blocks[k, o])], kinks
 
-    def _claimed_rows(self, rows: Index) -> Array:
-        """These rows of the claimed Jacobian."""
+    def _claimed_rows(self, rows: Index, cols: Index) -> Array:
+        """These rows and columns of the claimed Jacobian."""
         v, claimed = self.claims
         if len(v) == self.rows <= UNIT_ROWS:
-            return claimed
-        unit = np.zeros((len(rows), self.rows))
-        unit[np.arange(len(rows)), rows] = 1.0
-        return self.claim(unit)
+            return claimed[:, cols]
+        found = []
+        for row in rows:
+            unit = torch.zeros(self.rows, dtype=torch.float64)
+            unit[row] = 1.0
+            found.append(self.flatten(self.backward(unit))[cols])
+        return np.stack(found)
 
     def _choose_columns(self, k: int, most: int) -> list[int]:
         """All elements of a leaf or, where that would take too long, those that are wrong and some others."""
@@ -302,9 +308,10 @@ class Point:
             found = self._bisect(list(everything))
             wrong = [] if found is None else [found]
         rng = np.random.default_rng(k)
-        if len(wrong) > _SAMPLE:
-            wrong = sorted(rng.choice(wrong, _SAMPLE, replace=False).tolist())
-        others = rng.choice(size, min(_SAMPLE, size), replace=False) + span.start
+        sample = min(size, max(most // 4, 16), _SAMPLE)
+        if len(wrong) > sample:
+            wrong = sorted(rng.choice(wrong, sample, replace=False).tolist())
+        others = rng.choice(size, sample, replace=False) + span.start
         return sorted({*wrong, *others.tolist()})
 
     def _bisect(self, elements: list[int]) -> int | None:
@@ -326,31 +333,28 @@ class Point:
 
     def _choose_rows(self, columns: dict[int, list[int]]) -> Index:
         """Rows in which the chosen columns have their largest entries, and some others."""
+        d = self.differences
         rng = np.random.default_rng(0)
         rows = set(rng.choice(self.rows, min(16, self.rows), replace=False).tolist())
         for chosen in columns.values():
             some = chosen if len(chosen) <= 2 * _SAMPLE else rng.choice(chosen, 2 * _SAMPLE, replace=False).tolist()
             for j in some:
-                u = torch.zeros_like(self.differences.base)
+                u = torch.zeros_like(d.base)
                 u[j] = 1.0
-                moved = np.abs(self.differences.along(u, refine=False).value)
-                rows.update(np.argsort(moved)[-2:].tolist())
+                moved = np.abs(d.values(d.base + 2.0**-9 * d.scale * u) - d.y0)
+                rows.update(np.argpartition(np.nan_to_num(moved, posinf=0.0), -2)[-2:].tolist())
         return np.array(sorted(rows), dtype=np.int64)
 
     # ------------------------------------------------------------------------------------------------------- cases
 
     def _blocks(self, k: int, columns: list[int], rows: Index, claimed: Array) -> Iterator[tuple[Block, list[Kinks]]]:
         """Leaf `k` against each output in turn: these columns and rows, as claimed and as measured now."""
-        pick = None
-        if len(rows) < self.rows:
-            pick = np.zeros((len(rows), self.rows))
-            pick[np.arange(len(rows)), rows] = 1.0
-        measured = self.differences.columns(columns, pick)
+        measured = self.differences.columns(columns, rows if len(rows) < self.rows else None)
         place = np.array(columns, dtype=np.int64)
         start = 0
         for o, size in enumerate(self.sizes):
             inside = (rows >= start) & (rows < start + size)
-            got = claimed[inside][:, place]
+            got = claimed[inside]
             yield self._block(k, o, rows[inside] - start, place - self.spans()[k].start, got, measured.rows(inside))
             start += size
 
@@ -429,7 +433,8 @@ class Point:
                 point = Point(self.target, moved, self.truth, self.fresh, self.raw, self.excluded)
                 if point.shapes == self.shapes and all(bool(t.isfinite().all()) for t in point.trace.outputs):
                     rows = np.arange(point.rows)
-                    blocks = point._blocks(k, list(range(span.start, span.stop)), rows, point._claimed_rows(rows))
+                    cols = np.arange(span.start, span.stop)
+                    blocks = point._blocks(k, cols.tolist(), rows, point._claimed_rows(rows, cols))
                     found.append(next(itertools.islice(blocks, o, None))[0])
             except (RuntimeError, ValueError, ArithmeticError):
                 continue  # out of the function's domain

@@ -1,6 +1,6 @@
 """What `check` reaches beside torch's gradcheck, on the corpus: `python -m tests.checking.figures` measures it anew.
 
-The figures are kept in `figures.json`, and the README and `docs/codes.md` are written from there. gradcheck gets float64
+The figures are kept in `figures.json`; the README and `docs/codes.md` are written from there. gradcheck gets float64
 copies, asks for every gradient, and is not asked about what it has no way of knowing (a reference, a declared
 surrogate, nested inputs). With every flag, it also checks forward mode where there is a `jvp`, batched and undefined
 gradients, and gradgradcheck. A wrong Function is caught if it returns False or raises; on a right one that is a false
@@ -10,6 +10,7 @@ alarm. Times are processor time, the two in turn, the median of the ratios of se
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import os
 import statistics
@@ -55,8 +56,9 @@ def asked(example: Example) -> Callable[..., bool] | None:
     fn = example.fn
     if isinstance(fn, nn.Module):
         fn = copy.deepcopy(fn).double()
-    call = fn.apply if isinstance(fn, type) else fn
-    has_jvp = not isinstance(fn, type) or fn.jvp is not Function.jvp
+    function = inspect.isclass(fn)
+    call = fn.apply if function else fn
+    has_jvp = not function or fn.jvp is not Function.jvp
 
     def run(every_flag: bool = False) -> bool:
         torch.manual_seed(0)

@@ -13,6 +13,7 @@ from torch.autograd import Function
 
 import manualgrad
 from manualgrad.checking import CheckError, GradientError
+from tests.checking.figures import OneWrongEntry
 
 
 class Tripled(Function):
@@ -79,3 +80,26 @@ def test_layer_of_ordinary_size() -> None:
     report = manualgrad.check(layer, torch.randn(8, 64, generator=torch.Generator().manual_seed(0)))
     assert report.passed
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("fn", "x"), [(torch.exp, [1e6, 2.0]), (torch.sin, [torch.nan, 1.0]), (torch.tanh, [torch.inf])]
+)
+def test_values_that_are_not_finite(fn: Any, x: list[float]) -> None:
+    assert manualgrad.check(fn, torch.tensor(x)).passed
+
+
+def test_one_wrong_entry_among_ten_thousand() -> None:
+    x = torch.randn(100, 100, generator=torch.Generator().manual_seed(0))
+    start = time.process_time()
+    (finding,) = manualgrad.check(OneWrongEntry, x).findings
+    assert (finding.severity, finding.input, finding.index) == ("error", "x", (37, 61))
+    assert time.process_time() - start < 10
+
+
+@pytest.mark.slow
+def test_a_million_elements() -> None:
+    start = time.process_time()
+    report = manualgrad.check(Tripled, torch.randn(1000, 1000))
+    assert report.findings[0].code == "scale"
+    assert time.process_time() - start < 30

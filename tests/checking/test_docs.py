@@ -20,13 +20,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "codes.md"
 HEAD = """# What a check finds
 
 `manualgrad.check` and `manualgrad check` give each finding a code, which stays the same from version to version, and a
-severity: an `error` is a wrong gradient, a `warning` is right here and wrong elsewhere, a `note` is good to know. The codes
-stand in the order in which they explain one another; a report begins with the most likely cause. `ignore=["kink"]` and
-`--ignore kink` leave a code out. Each example is a Function of the corpus in `tests/checking/corpus`."""
+severity: an `error` is a wrong gradient, a `warning` is right here and wrong elsewhere, a `note` is good to know. The
+codes stand in the order in which they explain one another; a report begins with the most likely cause.
+`ignore=["kink"]` and `--ignore kink` leave a code out. Each example is a Function of `tests/checking/corpus`."""
 FIGURES = """## How far it can be trusted
 
-Measured on that corpus by `python -m tests.checking.figures`; with every flag, gradcheck also looks at forward mode, batched
-and undefined gradients and the second derivative. Time is processor time beside plain gradcheck's, on what that passes."""
+Measured on that corpus by `python -m tests.checking.figures`; with every flag, gradcheck also looks at forward mode,
+batched and undefined gradients and the second derivative. Time is processor time beside plain gradcheck's, on what
+that passes."""
 
 
 def example_of(code: str) -> tuple[Example, Finding]:
