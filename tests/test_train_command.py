@@ -35,6 +35,9 @@ MISTAKES = [
     ("digits --hidden", "hidden: expected one argument"),
     ("digits --hidden many", "hidden takes a positive int, got many"),
     ("digits --hidden 0", "hidden must be >0, got 0"),
+    ("learning_rate --rates []", "rates needs at least one value, got []"),
+    ("learning_rate --rates [1,-1]", "rates must be >0, got -1"),
+    ("data_parallel --replicas 1", "replicas takes 2 or 3 or 4 or "),
     ("digits --seed -1", "seed must be >=0, got -1"),
     ("digits --engine hand", "engine takes autograd or tape, got hand"),
     ("digits --optimizer.name adamw", "optimizer.name takes SGD or RMSprop or "),
@@ -223,6 +226,14 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     path = table(tmp_path, *(f"{k % 7},{-k},{k % 3}" for k in range(60)))
     assert main(["digits", *SHORT, "--data.file", path, "--out", str(tmp_path / "run")]) == 0
     assert (tmp_path / "run" / "confusion.png").exists()
+
+
+@pytest.mark.parametrize("name", ["breast_cancer", "overfitting"])
+def test_a_file_with_a_class_too_many(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = table(tmp_path, *(f"{k},{-k},{k % 3}" for k in range(60)))
+    with pytest.raises(Mistake, match=r"mine.csv: column y must hold two classes, 0 and 1; it holds 3"):
+        main([name, "--data.file", path])
 
 
 def test_a_data_file_with_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

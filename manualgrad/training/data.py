@@ -39,6 +39,7 @@ class Table(LightningDataModule):
     """
 
     kind: Literal["classes", "values"] = "classes"
+    two_classes: ClassVar[bool] = False  # what is done with the table takes no more
     one_scale: ClassVar[bool] = False  # one mean and deviation for all columns: they share a unit, as pixels do
 
     def __init__(
@@ -101,6 +102,8 @@ class Table(LightningDataModule):
                 f"{self.file}: column {names[-1]} must hold class numbers, all of 0, 1, ... (at least two); "
                 f"it holds {', '.join(f'{c:g}' for c in classes[:8])}{', ...' if len(classes) > 8 else ''}"
             )
+        if self.two_classes and len(classes) > 2:
+            raise DataError(f"{self.file}: column {names[-1]} must hold two classes, 0 and 1; it holds {len(classes)}")
         self.class_names = [f"{c:g}" for c in classes]
         return x, y.astype(np.int64)
 
@@ -133,6 +136,8 @@ class Table(LightningDataModule):
 
 class BreastCancer(Table):
     """569 tumours, 30 measurements of cell nuclei each; malignant (0) or benign (1)."""
+
+    two_classes = True
 
     def embedded(self) -> Any:
         return datasets.load_breast_cancer()

@@ -105,6 +105,8 @@ def configure(kind: type[Any], values: Any, name: str = "") -> Any:
     for key, value in given.items():
         if dataclasses.is_dataclass(types[key]):
             given[key] = configure(typing.cast(type, types[key]), value, f"{name}.{key}".lstrip("."))
+        elif value == []:
+            raise Mistake(f"{f'{name}.{key}'.lstrip('.')} needs at least one value, got []")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             given[key] = int(value) if isinstance(value, int) else float(value)  # jsonargparse has types of its own
     try:
