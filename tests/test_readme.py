@@ -17,6 +17,7 @@ import pytest
 
 from manualgrad import cli
 from manualgrad.cli import coverage, listing
+from tests import test_torch_faults
 from tests.checking import figures
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +26,7 @@ README = ROOT / "README.md"
 # What stands between `<!-- name: ... -->` and `<!-- end of name -->`.
 GENERATED: dict[str, Callable[[], str]] = {
     "coverage": coverage.markdown,
+    "faults": test_torch_faults.markdown,
     "formulas": listing.markdown,
     "figures": figures.table,
 }
