@@ -12,7 +12,9 @@ MiB, but no fewer than 64 of them.
 
 Where the logits would take more memory than the gradients, forward makes the gradients along with the loss, for dy = 1:
 the logits are there, and a matrix product is saved. They are kept apart from the graph. The first backward pass that is
-not itself differentiated multiplies them by dy and lets go of them; every other one goes through the rows again.
+not itself differentiated multiplies them by dy and lets go of them; every other one goes through the rows again. Until
+then they take as much memory as those of x, W and b that need them, which no count of saved bytes shows; a backward
+pass that made them would need it as well.
 
 Shapes: x (N, H) or (H); W (C, ..., H), b (C, ...), class numbers t (N, ...) or probabilities (N, C, ...), w (C); y ()
 or, with 'none', (N, ...). Saves the inputs.
