@@ -142,9 +142,11 @@ class Trial:
         if verdict.problem:
             return Result(mutant, "survived" if tests else "named", verdict.problem)
         for new, old in zip(verdict.findings, self.original.findings, strict=True):
-            for code, severity, message in new:
-                if (code, severity, message) not in old:
-                    return Result(mutant, "survived" if tests else "named", f"[{code}] {message}")
+            outcome = "survived" if tests else "named"
+            for code, _, message in (f for f in new if f not in old):
+                return Result(mutant, outcome, f"[{code}] {message}")
+            for code, _, message in (f for f in old if f not in new):  # of a Function that is wrong as it is
+                return Result(mutant, outcome, f"no longer [{code}] {message}")
         return Result(mutant, "equivalent", "the same gradient on the inputs of check")
 
 

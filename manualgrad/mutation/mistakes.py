@@ -76,10 +76,14 @@ def _wrapped(e: ast.expr) -> Iterator[tuple[str, ast.expr]]:
         else:
             changes = ((kind, ast.IfExp(e.test, value, e.orelse)) for kind, value in _wrapped(e.body))
         yield from changes
-    elif not isinstance(e, (ast.Constant, ast.Tuple, ast.List, ast.Dict)):
+    elif not isinstance(e, (ast.Constant, ast.Tuple, ast.List, ast.Dict)) and not _makes_a_tuple(e):
         yield "wrong sign", _negated(e)
         yield "wrong factor", ast.BinOp(ast.Constant(2), ast.Mult(), e)
         yield "detached", _method(e, "detach")
+
+
+def _makes_a_tuple(e: ast.expr) -> bool:
+    return isinstance(e, ast.Call) and isinstance(e.func, ast.Name) and e.func.id in ("tuple", "list")
 
 
 def _upstream(site: Site) -> Iterator[Change]:
