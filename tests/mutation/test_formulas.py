@@ -23,6 +23,8 @@ from manualgrad.checking import check
 from manualgrad.checking.target import tensors_in
 from manualgrad.mutation.mutants import Mutant, mutants
 
+# A mutant is run as a module of its own: rows whose function is in another file than its formula are left out.
+ALONE = [row for row in ROWS if row.function.__module__ == row.formula.__module__]
 FEW = ("sigmoid", "tanh", "softmax", "linear")
 
 
@@ -126,7 +128,7 @@ def test_mistakes_in_simple_formulas_are_caught(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ALONE, ids=lambda row: row.name)
 def test_mistakes_in_every_formula_are_caught(row: Row, record_property: Callable[[str, object], None]) -> None:
     score = _all_caught(row)
     record_property("wrong", score.wrong)
