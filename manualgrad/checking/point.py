@@ -217,7 +217,7 @@ class Point:
         if not asked.any():
             return [], []
         results = [self.agree_along(asked * decimals(n, 11))]
-        if results[0][0]:
+        if results[0][0] and n > 1:
             results.append(self.agree_along(asked * decimals(n, 12)))
         self._say(tried, results)
         if all(ok for ok, _, _ in results):

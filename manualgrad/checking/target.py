@@ -109,6 +109,8 @@ class Target:
         self.floating = 0
         self.tracked: list[int] = []
         self._parameters: list[str] = []
+        # Frozen parameters and buffers, fresh on each run: running statistics start anew.
+        self._kept: list[tuple[str, Tensor]] = []
         if self.module is not None:
             self._take_parameters(self.module)
         if not self.leaves:
@@ -162,6 +164,8 @@ class Target:
             if parameter.requires_grad and (parameter.is_floating_point() or parameter.is_complex()):
                 self._parameters.append(name)
                 self.leaves.append(_leaf(name, parameter, None))
+        everything = (*module.named_parameters(), *module.named_buffers())
+        self._kept = [(name, tensor) for name, tensor in everything if name not in self._parameters]
 
     # --------------------------------------------------------------------------------------------------- running
 
@@ -217,10 +221,9 @@ class Target:
         if self.module is None:
             return self._call(*args)
         state = dict(zip(self._parameters, values[len(values) - len(self._parameters) :], strict=True))
-        for name, tensor in (*self.module.named_parameters(), *self.module.named_buffers()):
-            if name not in state:  # frozen parameters and buffers, fresh on each run: running statistics start anew
-                floating = tensor.is_floating_point() and not self.native
-                state[name] = tensor.detach().to(dtype if floating else tensor.dtype, copy=True)
+        for name, tensor in self._kept:
+            floating = tensor.is_floating_point() and not self.native
+            state[name] = tensor.detach().to(dtype if floating else tensor.dtype, copy=True)
         return torch.func.functional_call(self.module, state, tuple(args))
 
     def point(self, dtype: torch.dtype = torch.float64, factor: float = 1.0) -> list[Tensor]:
