@@ -158,6 +158,10 @@ from manualgrad.formulas.multilabel_margin_loss import multilabel_margin_loss as
 from manualgrad.formulas.multilabel_soft_margin_loss import multilabel_soft_margin_loss as multilabel_soft_margin_loss
 from manualgrad.formulas.nll_loss import nll_loss as nll_loss
 from manualgrad.formulas.normalize import normalize as normalize
+from manualgrad.formulas.ordering import sort as sort
+from manualgrad.formulas.ordering import topk as topk
+from manualgrad.formulas.ordering import tril as tril
+from manualgrad.formulas.ordering import triu as triu
 from manualgrad.formulas.pad import pad as pad
 from manualgrad.formulas.pairwise_distance import pairwise_distance as pairwise_distance
 from manualgrad.formulas.pdist import pdist as pdist

@@ -86,3 +86,29 @@ def test_torchs_own_kernels_have_their_arguments_in_their_order(name: str) -> No
 def test_the_kernels_are_other_functions_than_those_of_nn_functional() -> None:
     assert torch.layer_norm is not T.layer_norm
     assert TWINS[torch.layer_norm] is not TWINS[T.layer_norm]
+
+
+SORTS: dict[str, Callable[[Tensor], Any]] = {
+    "x.sort()": lambda x: x.sort().values,
+    "x.sort(0, True)": lambda x: x.sort(0, True)[0],
+    "torch.sort(x, descending=True)": lambda x: torch.sort(x, descending=True).values,
+    "torch.sort(x, stable=True, dim=0)": lambda x: torch.sort(x, stable=True, dim=0)[0],
+    "x.topk(2)": lambda x: x.topk(2).values,
+    "x.tril() + x.triu(1)": lambda x: x.tril() + 2 * x.triu(1),
+}
+
+
+@pytest.mark.parametrize("spelling", SORTS)
+def test_sorting_has_torchs_spellings(spelling: str) -> None:
+    gradients = []
+    for by_us in (True, False):
+        x = drawn(3, 4).requires_grad_()
+        if by_us:
+            with by_hand():
+                y = SORTS[spelling](x)
+        else:
+            y = SORTS[spelling](x)
+        gradients.append(
+            (y.detach(), *torch.autograd.grad(y, x, torch.arange(float(y.numel())).view(y.shape).double()))
+        )
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))

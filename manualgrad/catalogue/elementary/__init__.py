@@ -7,6 +7,7 @@ from manualgrad.catalogue.elementary import (
     indexing,
     joining,
     matmul,
+    ordering,
     pointwise,
     reductions,
     shape,
@@ -23,4 +24,5 @@ ROWS: tuple[Row, ...] = (
     *shape.ROWS,
     *indexing.ROWS,
     *joining.ROWS,
+    *ordering.ROWS,
 )
