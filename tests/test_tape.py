@@ -841,3 +841,32 @@ def test_the_table_is_torchs() -> None:
     for theirs in IN_PLACE:
         name = theirs.__name__
         assert name.endswith("_"), name
+
+
+def test_a_gradient_that_nobody_else_holds_is_not_copied() -> None:
+    made = []
+
+    class DoubleFunction(Formula):
+        """Twice the input, which notes where in memory its gradients are."""
+
+        @staticmethod
+        def forward(x: Tensor) -> Tensor:
+            return 2 * x
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+            """Nothing is needed again."""
+
+        @staticmethod
+        def backward(ctx: Any, dy: Tensor) -> Tensor:
+            dx = 2 * dy
+            made.append(dx.data_ptr())
+            return dx
+
+    x, z = leaves((3, 4), (3, 4))
+    with Tape() as tape:
+        loss = (call(DoubleFunction, x) + call(DoubleFunction, z)).sum()
+    tape.backward(loss)
+    assert x.grad is not None
+    assert z.grad is not None
+    assert [z.grad.data_ptr(), x.grad.data_ptr()] == made
