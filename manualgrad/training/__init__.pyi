@@ -1,3 +1,4 @@
+from .adversarial import smallest_change as smallest_change
 from .callbacks.fail_on_non_finite import FailOnNonFinite as FailOnNonFinite
 from .callbacks.fail_on_non_finite import replay as replay
 from .callbacks.gradient_flow import GradientFlow as GradientFlow
@@ -18,6 +19,7 @@ from .files import DataError as DataError
 from .files import DataMissing as DataMissing
 from .files import read_table as read_table
 from .fitting import fit as fit
+from .images import show as show
 from .learners import Classifier as Classifier
 from .learners import Learner as Learner
 from .learners import NonFiniteLoss as NonFiniteLoss
@@ -26,10 +28,14 @@ from .loading import Batches as Batches
 from .loading import Loader as Loader
 from .mnist import Mnist as Mnist
 from .mnist import read_idx as read_idx
+from .probing import linear_probe as linear_probe
 from .resuming import ExactResume as ExactResume
 from .run import Run as Run
 from .stopping import Interrupted as Interrupted
 from .study import picture as picture
 from .study import table as table
+from .text import Text as Text
+from .text import continued as continued
+from .text import trigram_loss as trigram_loss
 from .twins import Twins as Twins
 from .twins import train_twins as train_twins

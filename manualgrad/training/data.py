@@ -26,9 +26,9 @@ EVALUATED_AT_ONCE = 1024  # rows per batch where nothing is trained
 class Table(LightningDataModule):
     """A table of numbers whose last column is the target, split, scaled and served in batches.
 
-    `kind` says what the target is: "classes", numbered from 0, or "values". `file` is a CSV file as `read_table` takes
-    it; subclasses have an embedded table where none is given. The other arguments are those of `config.Data`, and the
-    `seed` of the order of the training rows.
+    `kind` says what the target is: "classes", numbered from 0, "values", or "rows", of as many numbers as the input.
+    `file` is a CSV file as `read_table` takes it; subclasses have an embedded table where none is given. The other
+    arguments are those of `config.Data`, and the `seed` of the order of the training rows.
 
     After `setup`: `parts` maps "train", "validation" and "test" to their tensors x (rows, columns), float32, and
     y (rows,), int64 or float32; `columns` and `class_names` name the inputs and the classes; `centre` and `scale` are
@@ -38,7 +38,7 @@ class Table(LightningDataModule):
     Raises DataError for a file that is not such a table, or with too few rows or classes to split.
     """
 
-    kind: Literal["classes", "values"] = "classes"
+    kind: Literal["classes", "values", "rows"] = "classes"
     two_classes: ClassVar[bool] = False  # what is done with the table takes no more
     one_scale: ClassVar[bool] = False  # one mean and deviation for all columns: they share a unit, as pixels do
 
@@ -49,7 +49,7 @@ class Table(LightningDataModule):
         validation: float = 0.15,
         batch_size: int = 32,
         seed: int = 0,
-        kind: Literal["classes", "values"] | None = None,
+        kind: Literal["classes", "values", "rows"] | None = None,
     ) -> None:
         super().__init__()
         self.file = file

@@ -46,7 +46,7 @@ def fit(
 
     The test rows are looked at once, after everything was chosen. Leaves in the run's folder: `checkpoints/best.ckpt`,
     `metrics.csv` (a row per epoch), `metrics.json` (validation and test metrics of the best epoch), `losses.png`, and
-    `confusion.png` or `residuals.png`. `learner` ends with the weights of the best epoch.
+    `confusion.png` or `residuals.png` of classes and values. `learner` ends with the weights of the best epoch.
 
     Until it is finished `checkpoints/last.ckpt` is there to resume from; with a `run` that is resumed, fit goes on from
     it as if it had not been interrupted. `callbacks` that keep something must tell it by Lightning's `state_dict`.
@@ -99,7 +99,7 @@ def fit(
     predicted, targets = (gathered(torch.cat(parts)).numpy() for parts in zip(*learner.tested, strict=True))
     if data.kind == "classes":
         run.write("confusion.png", plots.confusion(predicted, targets, data.class_names))
-    else:
+    elif data.kind == "values":
         run.write("residuals.png", plots.residuals(predicted, targets))
     run.last.unlink(missing_ok=True)
     say(f"best epoch {chosen['epoch']}: {in_words(validated)}")

@@ -8,6 +8,8 @@ are the same up to rounding.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +26,12 @@ from manualgrad.training.run import Run
 
 
 class Trajectory(Callback):
-    """The loss of every training step, and the parameters after each of the first `steps` of them, as one vector."""
+    """The loss of every training step and epoch, and the parameters after each of the first `steps`, as one vector."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
         self.losses: list[float] = []
+        self.validation_losses: list[float] = []
         self.parameters: list[Tensor] = []
         self.tested: dict[str, float] = {}
 
@@ -36,6 +39,9 @@ class Trajectory(Callback):
         self.losses.append(float(outputs["loss"]))
         if len(self.parameters) < self.steps:
             self.parameters.append(torch.nn.utils.parameters_to_vector(learner.parameters()).detach().clone())
+
+    def on_validation_end(self, trainer: Any, learner: Any) -> None:
+        self.validation_losses.append(float(trainer.callback_metrics["val_loss"]))
 
 
 @dataclass(frozen=True)
@@ -58,13 +64,25 @@ def train_twins(learner: Learner, data: Table, settings: config.Trainer, run: Ru
     twin = copy.deepcopy(learner)
     revert(twin)
     twin.engine, twin.automatic_optimization = "autograd", True
-    trajectories = []
+    trajectories, noise = [], torch.get_rng_state()
     for name, each in (("ours", learner), ("torch", twin)):
         trajectory = Trajectory(steps)
-        with run.inside(name) as part:
+        torch.set_rng_state(noise)  # dropout draws the same
+        with run.inside(name) as part, _the_slow_path():
             trajectory.tested = fit(each, data, settings, part, [trajectory], say=lambda line: None)
         trajectories.append(trajectory)
     ours, theirs = trajectories
     difference = [float((a - b).abs().max()) for a, b in zip(ours.parameters, theirs.parameters, strict=True)]
     run.write("twins.png", plots.twins(ours.losses, theirs.losses, difference))
     return Twins(ours, theirs, difference)
+
+
+@contextmanager
+def _the_slow_path() -> Iterator[None]:
+    """Without torch's fast path for evaluating transformer layers: of a mask of numbers, it drops what is not 0."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
