@@ -14,11 +14,13 @@ import yaml  # type: ignore[import-untyped]
 from manualgrad.training import Run
 from manualgrad.training.command import main
 from manualgrad.training.recipe import load_recipe, recipes
+from tests.test_nets import CLAIMS, SPLIT_CLAIMS
 
 NAMES = sorted(recipes())
 BRING = ["mnist"]  # their data is the user's to bring: test_mnist.py
-NETWORKS = [name for name in NAMES if hasattr(load_recipe(name), "build") and name not in BRING]
-STUDIES = [name for name in NAMES if name not in (*NETWORKS, *BRING)]  # test_lessons.py
+NETS = sorted((*CLAIMS, *SPLIT_CLAIMS))  # test_nets.py
+NETWORKS = [name for name in NAMES if hasattr(load_recipe(name), "build") and name not in (*BRING, *NETS)]
+STUDIES = [name for name in NAMES if name not in (*NETWORKS, *BRING, *NETS)]  # test_lessons.py
 LONGEST = 120  # lines: a recipe is read from top to bottom
 
 # The mean over the splits 0 to 4 that `--splits 5` is to reach.
