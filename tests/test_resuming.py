@@ -20,7 +20,7 @@ import torch
 
 from manualgrad import training
 from manualgrad.arguments import Mistake
-from manualgrad.training import files, stopping
+from manualgrad.training import files, plots, stopping
 from manualgrad.training.checkpoints import read_checkpoint
 from manualgrad.training.command import main
 from manualgrad.training.recipe import recipes
@@ -32,6 +32,7 @@ OWN = '''
 """Everything random."""
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 from manualgrad import training
@@ -40,6 +41,7 @@ from manualgrad import training
 @dataclass
 class Config(training.Settings):
     workers: int = -1
+    twice: bool = False
     data: training.Data = field(default_factory=lambda: training.Data(batch_size=50))
     optimizer: training.Optimizer = field(
         default_factory=lambda: training.Optimizer("SGD", lr=0.05, momentum=0.9, schedule="cosine")
@@ -48,6 +50,13 @@ class Config(training.Settings):
 
 
 def run(config, run):
+    if config.twice:
+        with run.inside("first") as part:
+            once(config, part, 1)
+    return once(config, run, config.trainer.max_epochs)
+
+
+def once(config, run, epochs):
     import random
 
     import numpy as np
@@ -80,7 +89,7 @@ def run(config, run):
         network, nn.BCEWithLogitsLoss(), config.optimizer.build,
         config.optimizer.scheduler(config.trainer.max_epochs), classes=2, engine=config.engine,
     )
-    return training.fit(learner, data, config.trainer, run)
+    return training.fit(learner, data, dataclasses.replace(config.trainer, max_epochs=epochs), run)
 '''
 
 
@@ -132,6 +141,7 @@ def train(*words: str, at: dict[int, int] | None = None, saving: int | None = No
             Path("digest").write_text(digest(trainer, learner))
             ended(self, trainer, learner)
 
+        plots.png = lambda figure: b"drawn"  # it takes longer than the training
         training.Learner.training_step = stepped  # type: ignore[method-assign]
         ExactResume.on_train_end = digested  # type: ignore[method-assign]
         if saving is not None:
@@ -192,12 +202,15 @@ def kill_while_writing(which: int) -> None:
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """What is to be the same, and that nothing else is there."""
-    left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    texts = {name: (folder / name).read_bytes() for name in ("metrics.csv", "metrics.json", "config.yaml", "run.json")}
-    weights = read_checkpoint(folder / "checkpoints" / "best.ckpt")["state_dict"]
-    best = {name: value.numpy().tobytes() for name, value in weights.items()}
-    return {"files": left, **texts, "best": best, "digest": Path("digest").read_text()}
+    """All that a run leaves, of a checkpoint the weights; these must be the same, and nothing else be there."""
+    found: dict[str, Any] = {"digest": Path("digest").read_text()}
+    for path in folder.rglob("*"):
+        if path.suffix == ".ckpt":
+            weights = read_checkpoint(path)["state_dict"]
+            found[str(path.relative_to(folder))] = {name: value.numpy().tobytes() for name, value in weights.items()}
+        elif path.is_file():
+            found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
 
 
 def steps_of(folder: Path) -> int:
@@ -375,3 +388,55 @@ def test_splits_go_on_where_they_were(here: Path) -> None:
     assert train("own.py", "--resume", "run") == 0
     for name in ("metrics.json", "split-0/metrics.json", "split-2/metrics.csv", "run.json"):
         assert Path("run", name).read_bytes() == Path("whole", name).read_bytes()
+
+
+# What each case runs: recipes with one network and with several, and the one with everything random.
+CASES = [
+    ("digits", "--fast", "--engine", "tape"),
+    ("breast_cancer", "--fast"),
+    ("diabetes", "--fast"),
+    ("own.py", "--workers", "2"),
+    ("own.py", "--twice", "true", "--engine", "tape"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", CASES, ids=" ".join)
+def test_twenty_kills(words: tuple[str, ...], here: Path) -> None:
+    """In all a hundred, each at a random step, some of them again after the run was resumed."""
+    words = (*words, "--trainer.checkpoint_steps", "3")
+    assert train(*words, "--out", "whole") == 0
+    expected = outcome(Path("whole"))
+    steps = max(steps_of(path.parent) for path in Path("whole").rglob("metrics.csv"))
+    rng = random.Random(0)
+    kills = 0
+    while kills < 20:
+        shutil.rmtree("run", ignore_errors=True)
+        step = rng.randrange(4, steps)
+        assert train(*words, "--out", "run", at={step: signal.SIGKILL}) == -signal.SIGKILL
+        kills += 1
+        if step < steps - 4 and kills % 4 == 0:
+            later = rng.randrange(step + 1, steps)
+            assert train(words[0], "--resume", "run", at={later: signal.SIGKILL}) == -signal.SIGKILL
+            kills += 1
+        assert train(words[0], "--resume", "run") == 0
+        assert outcome(Path("run")) == expected, (step, kills)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", CASES[:2], ids=" ".join)
+def test_twenty_five_kills_while_saving(words: tuple[str, ...], here: Path) -> None:
+    words = (*words, "--trainer.checkpoint_steps", "3")
+    assert train(*words, "--out", "whole") == 0
+    expected = outcome(Path("whole"))
+    steps = steps_of(Path("whole"))
+    for kill in range(25):
+        shutil.rmtree("run", ignore_errors=True)
+        assert train(*words, "--out", "run", saving=1 + kill % (steps // 3)) == -signal.SIGKILL
+        for path in Path("run", "checkpoints").glob("*.ckpt"):
+            read_checkpoint(path)
+        if Path("run/checkpoints/last.ckpt").exists():
+            assert train(words[0], "--resume", "run") == 0
+            assert outcome(Path("run")) == expected
+        else:
+            assert train(words[0], "--resume", "run") == 2

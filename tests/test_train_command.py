@@ -52,6 +52,14 @@ MISTAKES = [
     ("own.py --fast", "--fast: own has no FAST"),
     ("wrong.py --fast", "--fast: FAST of wrong: No action for key"),
     ("--all --fst", "--all takes --fast and nothing else, got --fst"),
+    ("digits --sweep optimizer.lrr=1,2", "there is no option --optimizer.lrr; did you mean --optimizer.lr?"),
+    ("digits --sweep optimizer.lr=.1,-1", "optimizer.lr must be >0, got -1"),
+    ("digits --sweep optimizer.lr", "--sweep takes KEY=A,B,..., got optimizer.lr"),
+    ("digits --sweep hidden=2,,3", "--sweep takes KEY=A,B,..., got hidden=2,,3"),
+    ("digits --sweep out=a,b", "--sweep: out is no setting of the recipe, or is swept twice"),
+    ("digits --sweep hidden=2 --sweep hidden=3", "--sweep: hidden is no setting of the recipe, or is swept twice"),
+    ("digits --sweep hidden=2 --splits 2", "--splits and --sweep go one at a time"),
+    ("digits --resume none", "--resume: there is no folder none"),
     ("own.py --splits 2", "--splits: own.py has no data.split"),
     ("digits --config none.yaml", "config: File does not exist: "),
     ("digits --config=FILE.yaml | hiden: 3", "there is no setting hiden; did you mean hidden? (in FILE.yaml)"),
@@ -299,3 +307,42 @@ def test_the_mean_over_splits(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     alone = tmp_path / "alone"
     assert main(["breast_cancer", *SHORT, "--data.split", "2", "--out", str(alone)]) == 0
     assert (alone / "metrics.json").read_bytes() == (out / "split-2" / "metrics.json").read_bytes()
+
+
+def test_a_sweep_is_a_folder_for_each_value_a_table_and_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweeps = ("--sweep", "optimizer.lr=.01,1e12", "--sweep", "hidden=2,3")
+    assert main(["diabetes", "--fast", "--optimizer.name", "SGD", *sweeps]) == 0
+    folder = Path("runs/diabetes/1")
+    points = [f"optimizer.lr={lr},hidden={width}" for lr in (".01", "1e12") for width in (2, 3)]
+    kept = ("config.yaml", "diabetes.png", "metrics.json", "run.json", "table.txt")
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*points, *kept])
+    assert (folder / "table.txt").read_text() in capsys.readouterr().out
+    table = [line.split() for line in (folder / "table.txt").read_text().splitlines()]
+    assert table[0] == ["optimizer.lr", "hidden", "test_loss", "test_mae", "test_r2"]
+    assert [row[:2] for row in table[1:]] == [[lr, w] for lr in (".01", "1e12") for w in ("2", "3")]
+    alone = Path("alone")
+    assert (
+        main(
+            [
+                "diabetes",
+                "--fast",
+                "--optimizer.name",
+                "SGD",
+                "--optimizer.lr",
+                ".01",
+                "--hidden",
+                "3",
+                "--out",
+                "alone",
+            ]
+        )
+        == 0
+    )
+    found = json.loads((folder / points[1] / "metrics.json").read_text())
+    assert found == json.loads((alone / "metrics.json").read_text())
+    assert table[2][4] == f"{found['test_r2']:.4g}"
+    assert [row[2:] for row in table[3:]] == [["diverged"] * 3] * 2
+    assert "test_mae of 4 settings (runs/diabetes/1, --fast)" in overview()

@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", help="cases or formulas to time; all of them if none is named")
     parser.add_argument("--rows", action="store_true", help="time every formula of the catalogue at a realistic size")
     parser.add_argument("--compiled", action="store_true", help="with --rows: both under torch.compile")
+    parser.add_argument("--training", action="store_true", help="time a training step under Lightning and without it")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--pairs", type=int, default=31, help="pairs of runs for each case")
     parser.add_argument("--json", type=str, default=None, help="also write the results to this file")
@@ -36,7 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json and not Path(options.json).absolute().parent.is_dir():
         raise Mistake(f"json: there is no folder {Path(options.json).absolute().parent} to write the file into")
 
+    if options.training and (options.rows or options.names):
+        raise Mistake("--training goes alone")
+
     import torch
+
+    if options.training:
+        return _training_steps()
 
     from manualgrad.benchmarks.cases import CASES, row_cases
 
@@ -55,6 +62,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         _summary(results)
     if options.json:
         _write(Path(options.json), results, options.device)
+    return 0
+
+
+def _training_steps() -> int:
+    import torch
+
+    from manualgrad.benchmarks.steps import LIMITS, training_steps
+
+    torch.set_num_threads(1)
+    print("us a training step: digits, batches of 32; a plain loop, and Lightning with all it does; medians of 5")
+    found = training_steps()
+    for engine, limit in LIMITS.items():
+        loop, fit = found[f"loop, {engine}"], found[f"fit, {engine}"]
+        print(f"{engine:<8}   loop {loop:6.0f}   fit {fit:6.0f}   ratio {fit / loop:4.1f}   limit {limit:.0f}")
     return 0
 
 

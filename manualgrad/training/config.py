@@ -14,6 +14,7 @@ from typing import Any, Literal
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, OpenUnitInterval, PositiveFloat, PositiveInt
 
 HAVE_MOMENTUM = ("SGD", "RMSprop")
+HAVE_FUSED = ("SGD", "Adagrad", "Adam", "AdamW")  # one kernel for the whole step
 
 
 @dataclass
@@ -64,8 +65,11 @@ class Optimizer:
         import torch
 
         momentum = {"momentum": self.momentum} if self.name in HAVE_MOMENTUM else {}
+        given = list(parameters)
+        can_fuse = self.name in HAVE_FUSED and all(p.device.type in ("cpu", "cuda") for p in given)
+        fused = {"fused": True} if can_fuse else {}
         kind = getattr(torch.optim, self.name)
-        return kind(parameters, lr=self.lr, weight_decay=self.weight_decay, **momentum)
+        return kind(given, lr=self.lr, weight_decay=self.weight_decay, **momentum, **fused)
 
     def scheduler(self, epochs: int) -> Callable[[Any], Any] | None:
         """What makes the scheduler of a run of `epochs` epochs from its optimizer; None if the rate stays."""

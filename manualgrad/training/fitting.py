@@ -13,6 +13,7 @@ from typing import Any
 import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 
 from manualgrad.training import config, plots
 from manualgrad.training.checkpoints import (
@@ -24,6 +25,7 @@ from manualgrad.training.checkpoints import (
 )
 from manualgrad.training.data import Table
 from manualgrad.training.distributed import gathered
+from manualgrad.training.lean import EpochCallback, NoProfiler
 from manualgrad.training.learners import Learner
 from manualgrad.training.reporting import Report, in_words, numbers
 from manualgrad.training.resuming import ExactResume
@@ -74,8 +76,9 @@ def fit(
             strategy=settings.strategy,
             use_distributed_sampler=False,
             precision=settings.precision,
-            callbacks=[*callbacks, report, best, *exact],
+            callbacks=[*callbacks, report, *exact, best],
             plugins=[SafeCheckpoints()],
+            profiler=NoProfiler(),
             enable_checkpointing=False,
             logger=False,
             enable_progress_bar=False,
@@ -89,7 +92,6 @@ def fit(
             if last and not resume.started:
                 raise CheckpointError(f"{last}: not a checkpoint of this run: {error}") from None
             raise
-        load_weights(learner, trainer.strategy.broadcast(best.path))  # the first process's file
         trainer.test(learner, data, verbose=False)
         tested = numbers(trainer.callback_metrics, "test_")
     chosen = min(report.rows, key=lambda row: row["val_loss"])
@@ -127,20 +129,29 @@ def _quiet() -> Iterator[None]:
             log.setLevel(level)
 
 
-class KeepBest(Callback):
-    """Saves the weights of the epoch with the lowest validation loss in the file `path`."""
+class KeepBest(EpochCallback):
+    """Keeps the weights of the epoch with the lowest validation loss, and writes them to `path` when training ends.
+
+    Until then they are in the checkpoint from which the run is resumed: a file for each better epoch would take longer
+    than the epoch, where the network is small.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lowest = math.inf
+        self.weights: dict[str, Tensor] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"lowest": self.lowest}
+        return {"lowest": self.lowest, "weights": self.weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.lowest = state_dict["lowest"]
+        self.lowest, self.weights = state_dict["lowest"], state_dict["weights"]
 
     def on_validation_end(self, trainer: Any, learner: Any) -> None:
         if not trainer.sanity_checking and (loss := float(trainer.callback_metrics["val_loss"])) < self.lowest:
             self.lowest = loss
-            trainer.save_checkpoint(self.path, weights_only=True)
+            self.weights = {name: value.clone() for name, value in learner.state_dict().items()}
+
+    def on_train_end(self, trainer: Any, learner: Any) -> None:
+        learner.load_state_dict(self.weights)
+        trainer.save_checkpoint(self.path, weights_only=True)

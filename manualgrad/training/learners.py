@@ -67,6 +67,13 @@ class Learner(LightningModule):
         )
         self._loss_sum, self._rows = 0.0, 0
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes some fifty times a step which hook it is in, and nn.Module looks whether that is a layer.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def objective(self, output: Tensor, target: Tensor) -> Tensor:
         """The loss of a batch, given the network's output and the targets as the data module has them."""
         raise NotImplementedError

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import lightning.pytorch as lightning
-from lightning.pytorch.callbacks import Callback
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from manualgrad.training.files import write_whole
+from manualgrad.training.lean import EpochCallback
 from manualgrad.training.run import Run
 
 LINES = 10  # of progress, at most, where there is no terminal to draw a bar on
@@ -29,7 +30,20 @@ def in_words(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
 
 
-class Report(Callback):
+class Bar(Progress):
+    """A bar that looks how far the trainer is each time it is drawn: the steps need not tell it."""
+
+    def __init__(self, trainer: lightning.Trainer, *columns: ProgressColumn, **keywords: Any) -> None:
+        self.trainer = trainer
+        super().__init__(*columns, **keywords)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        for task in self.task_ids:
+            self.update(task, completed=self.trainer.global_step)
+        return super().get_renderables()
+
+
+class Report(EpochCallback):
     """A row of metrics per epoch: in `rows`, in the run's `metrics.csv`, and as a progress bar or, on a pipe, lines."""
 
     def __init__(self, run: Run, epochs: int, say: Callable[[str], None]) -> None:
@@ -55,15 +69,9 @@ class Report(Callback):
             self.say(f"resumed after step {trainer.global_step}, in epoch {trainer.current_epoch + 1}")
         if sys.stdout.isatty():
             columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-            self.bar = Progress(*columns, transient=True)
-            self.task = self.bar.add_task(
-                "", total=self.epochs * trainer.num_training_batches, completed=trainer.global_step
-            )
+            self.bar = Bar(trainer, *columns, transient=True)
+            self.task = self.bar.add_task("", total=self.epochs * trainer.num_training_batches)
             self.bar.start()
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        if self.bar is not None:
-            self.bar.advance(self.task)
 
     # Lightning has the training metrics of an epoch together only after its on_train_epoch_end: ask later.
     def on_train_epoch_start(self, trainer: Any, learner: Any) -> None:

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback
 
 from manualgrad.training.checkpoints import CheckpointError
+from manualgrad.training.lean import EpochCallback
 from manualgrad.training.randomness import random_state, set_random_state
 from manualgrad.training.stopping import Interrupted, StopLater
 
 
-class ExactResume(Callback):
+class ExactResume(EpochCallback):
     """Saves `path` every `seconds` seconds, every `steps` steps if given, and when the run is interrupted.
 
     `trainer.fit(..., ckpt_path=path)` with this callback then goes on exactly: parameters, optimizer and all that
