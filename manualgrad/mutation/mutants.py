@@ -90,7 +90,9 @@ def differentiating(tree: ast.Module, file: str, name: str) -> list[ast.Function
         shown = f"; its methods: {', '.join(_methods(classes[last]))}" if _methods(classes[last]) else ""
         other = f"; {', '.join(able)} {'has' if len(able) == 1 else 'have'} one" if able else ""
         raise Mistake(f"{name} has no backward in {file}{shown}{other}")
-    everything = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)} | _methods(classes[last])
+    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
+    own_methods = {f"{owner}.{n}": m for owner in (last, "cls") for n, m in _methods(classes[last]).items()}
+    everything = functions | {n: m for n, m in own_methods.items() if m.name not in RULES + FORWARD}
     forward = _reached([m for n, m in _methods(classes[last]).items() if n in FORWARD], everything)
     own = _reached(methods, everything)
     return [*methods, *(f for f in own if f not in forward and f not in methods)]
@@ -120,13 +122,10 @@ def _reached(functions: list[ast.FunctionDef], everything: dict[str, ast.Functio
     todo = list(functions)
     while todo:
         for node in ast.walk(todo.pop()):
-            called = node.func if isinstance(node, ast.Call) else None
-            name = (
-                called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
-            )
-            if name in everything and everything[name] not in found and name not in RULES + FORWARD:
-                found.append(everything[name])
-                todo.append(everything[name])
+            called = everything.get(ast.unparse(node.func)) if isinstance(node, ast.Call) else None
+            if called is not None and called not in found:
+                found.append(called)
+                todo.append(called)
     return found
 
 

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from manualgrad.catalogue import BY_NAME, ROWS, Row
-from manualgrad.checking import check
+from manualgrad.checking import CheckError, check
 from manualgrad.checking.target import tensors_in
 from manualgrad.mutation.mutants import Mutant, mutants
 
-# A mutant is run as a module of its own: rows whose function is in another file than its formula are left out.
-ALONE = [row for row in ROWS if row.function.__module__ == row.formula.__module__]
+# A mutant is run as a module of its own, and a backward that is made by a function has no text of its own.
+ALONE = [row for row in ROWS if row.function.__module__ == row.formula.__module__ and row.name not in ("min", "amin")]
 FEW = ("sigmoid", "tanh", "softmax", "linear")
 
 
@@ -82,7 +82,7 @@ def _differ(a: list[Tensor | None] | None, b: list[Tensor | None]) -> bool:
     if a is None:
         return True
     for x, y in zip(a, b, strict=True):
-        x, y = (torch.zeros(()) if t is None else t.detach() for t in (x, y))
+        x, y = (torch.zeros(()) if t is None else t.detach().to_dense() for t in (x, y))
         if not torch.allclose(x.double(), y.double(), rtol=1e-6, atol=1e-9, equal_nan=True):
             return True
     return False
@@ -99,6 +99,13 @@ def _samples(row: Row) -> Iterator[tuple[list[Any], dict[str, Any], list[Tensor 
             yield args, keywords, right
 
 
+def _caught(function: Callable[..., Any], args: list[Any]) -> bool:
+    try:
+        return not check(function, *args).passed
+    except CheckError:  # forward calls what was mutated, and raises
+        return True
+
+
 def measured(row: Row) -> Score:
     score = Score()
     samples = list(_samples(row))
@@ -107,7 +114,7 @@ def measured(row: Row) -> Score:
         for args, keywords, right in samples:
             if _differ(_gradients(function, args, keywords), right):
                 score.wrong += 1
-                if check(functools.partial(function, **keywords), *args).passed:
+                if not _caught(functools.partial(function, **keywords), args):
                     score.escaped += (f"{row.name}, line {mutant.line}, {mutant.kind}: {mutant.after}",)
                 break
         else:

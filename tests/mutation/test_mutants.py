@@ -121,6 +121,7 @@ def test_helpers_that_only_backward_calls_are_mutated_too() -> None:
     lines = {m.before for m in made("return unbroadcast(dy, ctx.shape) + shared(dy)")}
     assert "g = g.sum(0)" in lines
     assert "return 2 * x" not in lines  # forward calls it
+    assert "g = g.sum(0)" not in {m.before for m in made("return dy.unbroadcast(w)")}  # a method of something else
 
 
 def test_a_mutant_is_the_whole_file_with_its_line_numbers() -> None:
