@@ -12,7 +12,7 @@ The picture: of one test digit per class, how much each row (down) looks at each
 
 Protocol: that of `digits`. What a token is, layers, smoothing, learning rate and number of epochs were chosen by
 accuracy on validation rows of five splits; the epoch by validation loss; the test rows are looked at once, at the end.
-Measured with seed 0: validation accuracy .983, mean of five; without dropout .982, and test .977 (.9767).
+Measured with seed 0: test accuracy .978, .978, .975, .992, .975, mean .979.
 
     manualgrad train digits_attention              one run, on split 0
     manualgrad train digits_attention --splits 5   the mean over the splits
