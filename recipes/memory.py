@@ -9,7 +9,7 @@ c_t = f_t c_{t-1} + ..., dc_{t-1} = f_t dc_t + ...; where f is near 1 the gradie
 gradient longer than 1 is cut to that length. Shown are numbers from 0 to 1, two of them marked; asked is the two's sum.
 
 Protocol: same width, optimizer, batches and steps for all; tried on 1000 other sequences; solved is an error below .01.
-With torch.nn, the GRU solved it after 600 training steps, the LSTM after 1600.
+Measured with seed 0: errors RNN .163, LSTM .0006 (solved after 1550 steps), GRU .00003 (300).
 
     manualgrad train memory
 """
