@@ -11,7 +11,8 @@ Nothing in it knows where a row stands: a vector of its own tells that, added to
 The picture: of one test digit per class, how much each row (down) looks at each other (across), in the first layer.
 
 Protocol: that of `digits`. What a token is, layers, smoothing, learning rate and number of epochs were chosen by
-accuracy on validation rows of five splits; the epoch by validation loss; the test rows are looked at once, at the end.
+accuracy on validation rows of five splits; the epoch by validation loss. The test rows were looked at twice: a run
+without dropout had a mean of .977 before validation (.9833 against .9824) decided for dropout .1.
 Measured with seed 0: test accuracy .978, .978, .975, .992, .975, mean .979.
 
     manualgrad train digits_attention              one run, on split 0
