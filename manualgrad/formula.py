@@ -160,6 +160,8 @@ def call(formula: type[Formula], *args: Any) -> Any:
     if formula.autocast is not None and _autocast_on():
         args = _cast_for_autocast(formula._autocast_policy(), args)
     if _is_compiling() or (_transforms_active is not None and _transforms_active()):
+        if not _is_compiling() and active.tape is not None:
+            active.tape.refuse_transform(formula, args)
         return formula.apply(*args)
     tape = active.tape
     try:
@@ -216,6 +218,14 @@ def _overwriting(formula: type[Formula]) -> type[Formula]:
 def values_are_visible() -> bool:
     """Whether a public function may look at its tensors' values: nothing is traced, no transform is active."""
     return not (torch.compiler.is_compiling() or (_transforms_active is not None and _transforms_active()))
+
+
+def unwrapped(x: Any) -> Any:
+    """The tensor that torch.func's transforms, where any are active, have wrapped up in x."""
+    if _transforms_active is not None and _transforms_active():
+        while isinstance(x, Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(x):
+            x = torch._C._functorch.get_unwrapped(x)
+    return x
 
 
 def gradient_is_wanted(x: Any) -> bool:

@@ -146,6 +146,11 @@ def _vdot(input: Tensor, other: Tensor) -> Tensor:
     return F.dot(F.conj(input) if input.is_complex() else input, other)
 
 
+def _iterated(input: Tensor) -> Any:
+    """What `for row in x` and `a, b = x` ask of a tensor."""
+    return iter(F.unbind(input)) if input.dim() else iter(input)
+
+
 def _trained(function: Callable[..., Any]) -> Callable[..., Any]:
     """`dropout` and its kin with torch's third argument, `train`."""
 
@@ -442,6 +447,7 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.split, torch.split, Tensor.split),
     (F.chunk, torch.chunk, Tensor.chunk),
     (F.unbind, torch.unbind, Tensor.unbind),
+    (_iterated, Tensor.__iter__),
 )
 
 # torch's function -> ours, of the same arguments.

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from manualgrad.formula import Context, Formula, FormulaError, active
+from manualgrad.formula import Context, Formula, FormulaError, active, unwrapped
 from manualgrad.spellings import COMPOSITIONS, IN_PLACE, PASS_THROUGH, TWINS, torch_names
 
 _set_grad_enabled: Callable[[bool], None] = torch._C._set_grad_enabled
@@ -178,8 +178,17 @@ class Tape(TorchFunctionMode):
 
     def tracks(self, tensor: Any) -> bool:
         """Whether a gradient flows to `tensor`: it is a leaf that requires one, or was computed from such leaves."""
+        tensor = unwrapped(tensor)
         tensor = self._renamed.get(id(tensor), tensor)
         return isinstance(tensor, Tensor) and (id(tensor) in self._recorded or tensor.requires_grad)
+
+    def refuse_transform(self, formula: type[Formula], args: tuple[Any, ...]) -> None:
+        """Raise FormulaError if torch.func is about to differentiate or batch what the tape should write down."""
+        if any(map(self.tracks, args)) and self._recording():
+            raise FormulaError(
+                f"{formula.title()}: the tape cannot see into torch.func's transforms (grad, vmap, jvp and their kin): "
+                "use them outside the block or on detached tensors"
+            )
 
     def _without_formula(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function that has no derivative; record one that works in place; refuse any other."""
@@ -193,7 +202,7 @@ class Tape(TorchFunctionMode):
             return func(*args, **kwargs)
         if func == _requires_grad:
             return True
-        name = resolve_name(func) or str(func)
+        name = resolve_name(func) or f"{func.__module__}.{func.__name__}"
         is_leaf = bool(args) and isinstance(args[0], Tensor) and id(args[0]) not in self._recorded
         if func is Tensor.requires_grad_ and not is_leaf:
             return args[0]

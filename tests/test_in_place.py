@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from manualgrad import Tape, nn
+from manualgrad import Tape, by_hand, nn
 from manualgrad.catalogue import ROWS, Row
 from manualgrad.formula import FormulaError
 from manualgrad.proof import saved_bytes
@@ -174,3 +174,58 @@ def test_a_module_in_place() -> None:
         m(X).square().sum().backward()
     for p, q in zip(net.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(p.grad, q.grad, rtol=1e-12, atol=1e-13)
+
+
+def adds(h: Tensor, x: Tensor) -> None:
+    h += x.sin()
+
+
+def scales(h: Tensor, x: Tensor) -> None:
+    h *= x.sin()
+
+
+def writes_a_row(h: Tensor, x: Tensor) -> None:
+    h[0] = x[1] * x[2]
+
+
+def writes_parts(h: Tensor, x: Tensor) -> None:
+    h[1:] = h[1:] + x[1:].cos()
+    h[:, 1] = 0.0
+    h.clamp_(min=-1)
+
+
+def clears(h: Tensor, x: Tensor) -> None:
+    h.zero_().add_(x, alpha=2)
+    h.copy_(x[0]).exp_()
+
+
+@pytest.mark.parametrize("change", [adds, scales, writes_a_row, writes_parts, clears])
+@pytest.mark.parametrize("wanted", [True, False], ids=["tracked", "a buffer"])
+def test_torchs_operations_in_place_by_hand(change: Callable[[Tensor, Tensor], None], wanted: bool) -> None:
+    results = []
+    for mode in (by_hand(), torch.enable_grad()):
+        x = X.clone().requires_grad_()
+        with mode:
+            h = x * 1.5 if wanted else X.clone()
+            change(h, x)
+            loss = (h.square() * x).sum()
+        (dx,) = torch.autograd.grad(loss, x, create_graph=True)
+        results.append((loss.detach(), dx.detach(), *torch.autograd.grad(dx.sin().sum(), x)))
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-13)
+
+
+def test_by_hand_refuses_in_place_what_it_has_no_formula_for() -> None:
+    x = X.clone().requires_grad_()
+    with by_hand(), pytest.raises(FormulaError, match=r"Tensor.erf_: there is no formula"):
+        (x * 2).erf_()
+    with by_hand(), pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+        x += 1
+    with by_hand(), pytest.raises(RuntimeError, match=r"add_: a result of torch.float64 cannot be written"):
+        torch.ones(3, 4, dtype=torch.int64).add_(x)
+    with by_hand():
+        part = (x * 2)[0]
+        with pytest.raises(FormulaError, match=r"add_: by hand, a view cannot be changed in place"):
+            part += 1
+    with by_hand(), torch.no_grad():
+        x.mul_(2).erf_()  # nothing is differentiated: torch's own

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as T
 from torch.overrides import get_overridable_functions, resolve_name
 
-from manualgrad import by_hand
+from manualgrad import Tape, by_hand
+from manualgrad.formula import FormulaError
 from manualgrad.spellings import IN_PLACE, PASS_THROUGH, TWINS
 
 # Of the same name as a function of ours, but not that function, or not to be had.
@@ -112,3 +113,28 @@ def test_sorting_has_torchs_spellings(spelling: str) -> None:
             (y.detach(), *torch.autograd.grad(y, x, torch.arange(float(y.numel())).view(y.shape).double()))
         )
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+def test_the_rows_of_a_tensor_are_taken_by_the_formula() -> None:
+    x = drawn(3, 4).requires_grad_()
+    with by_hand():
+        a, _, b = x
+        with pytest.raises(TypeError, match="0-d tensor"):
+            list(x.sum())
+    assert a.grad_fn.name() == b.grad_fn.name() == "UnbindFunctionBackward"
+    with Tape() as tape:
+        y = sum(i * row.sum() for i, row in enumerate(x * 2))
+    tape.backward(y)
+    torch.testing.assert_close(x.grad, torch.tensor([[0.0], [2.0], [4.0]], dtype=x.dtype).expand(3, 4))
+
+
+def test_what_torch_would_differentiate_in_a_tuple_is_refused() -> None:
+    x = drawn(3, 4).requires_grad_()
+    with by_hand(), pytest.raises(FormulaError, match=r"torch\.linalg\.svd: there is no formula"):
+        torch.linalg.svd(x)
+    with by_hand():  # a gradient of a gradient is no function without a formula
+        (dx,) = torch.autograd.grad((x**3).sum(), x, create_graph=True)
+        dx.square().sum().backward()
+    torch.testing.assert_close(x.grad, 36 * x.detach() ** 3)
+    with by_hand():
+        assert torch.equal(torch.add(torch.ones(2), 1, out=torch.empty(2)), torch.full((2,), 2.0))

@@ -337,6 +337,28 @@ def test_functions_that_the_tape_cannot_see_into() -> None:
         assert torch.equal(Double.apply(torch.ones(2)), torch.full((2,), 2.0))  # constants may go anywhere
 
 
+TRANSFORMS: dict[str, Callable[[Tensor], Any]] = {
+    "grad": torch.func.grad(lambda a: (a**3).sum()),
+    "vmap": torch.func.vmap(lambda a: a.sin()),
+    "vmap of no formula": torch.func.vmap(torch.erf),
+    "jacrev": torch.func.jacrev(F.exp),
+    "closure": lambda x: torch.func.grad(lambda a: (a * x).sum())(torch.ones(2)),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transforms_of_torch_func_are_refused(name: str) -> None:
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    with Tape(), pytest.raises(FormulaError, match="no formula" if "no formula" in name else "torch.func's transforms"):
+        TRANSFORMS[name](x * 2)
+    with Tape() as tape:  # of constants, and where no gradient is wanted, they are torch's
+        with torch.no_grad():
+            TRANSFORMS[name](x * 2)
+        y = (x * torch.func.vmap(F.exp)(torch.zeros(2))).sum()
+    tape.backward(y)
+    torch.testing.assert_close(x.grad, torch.ones(2))
+
+
 def test_results_of_autograd_are_refused() -> None:
     (x,) = leaves((3,))
     h = x * 2

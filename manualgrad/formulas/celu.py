@@ -25,7 +25,7 @@ class CeluFunction(Pointwise):
     @staticmethod
     def slope(d: Tensor, x: Tensor, alpha: float) -> Tensor:
         x = x.nan_to_num(1.0, math.inf, -math.inf)  # torch passes dy on where x is no number
-        return d * x.clamp_(max=0).div_(alpha).exp_()  # e^0 = 1 where x > 0
+        return d * x.clamp_max_(0).div_(alpha).exp_()  # e^0 = 1 where x > 0
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:

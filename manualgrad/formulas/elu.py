@@ -28,7 +28,7 @@ class EluFunction(Pointwise):
     def slope(d: Tensor, x: Tensor, alpha: float) -> Tensor:
         x = x.nan_to_num(1.0, math.inf, -math.inf)  # torch passes dy on where x is no number
         one_or_alpha = torch.threshold_(torch.sign(x), 0.0, alpha)
-        return d * one_or_alpha.mul_(x.clamp_(max=0).exp_())  # e^0 = 1 where x > 0
+        return d * one_or_alpha.mul_(x.clamp_max_(0).exp_())  # e^0 = 1 where x > 0
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:

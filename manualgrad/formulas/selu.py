@@ -31,7 +31,7 @@ class SeluFunction(Pointwise):
     def slope(d: Tensor, x: Tensor) -> Tensor:
         x = x.nan_to_num(1.0, math.inf, -math.inf)  # torch passes dy on where x is no number
         one_or_alpha = torch.threshold_(torch.sign(x), 0.0, ALPHA)
-        return d * one_or_alpha.mul_(SCALE).mul_(x.clamp_(max=0).exp_())  # e^0 = 1 where x > 0
+        return d * one_or_alpha.mul_(SCALE).mul_(x.clamp_max_(0).exp_())  # e^0 = 1 where x > 0
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:

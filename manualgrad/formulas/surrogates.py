@@ -55,7 +55,7 @@ class StraightThroughSignFunction(Pointwise):
 
     @staticmethod
     def forward(x: Tensor, limit: float) -> Tensor:
-        return torch.sign(x).mul_(2).add_(1).clamp_(-1, 1)  # signs -1, 0, 1 to -1, 1, 3 to -1, 1, 1
+        return torch.sign(x).mul_(2).add_(1).clamp_min_(-1).clamp_max_(1)  # signs -1, 0, 1 to -1, 1, 3 to -1, 1, 1
 
     @staticmethod
     def slope(d: Tensor, x: Tensor, limit: float) -> Tensor:
