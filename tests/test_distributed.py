@@ -83,3 +83,19 @@ def test_a_run_of_two_processes_is_the_run_of_one(launcher: str, tmp_path: Path)
     assert len(one) == len(both) == 3
     for a, b in zip(one, both, strict=True):
         assert a == pytest.approx(b, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_lightning_shards_our_parameters(tmp_path: Path) -> None:
+    """FSDP2 by Lightning's ModelParallelStrategy, two processes beside one."""
+    found = []
+    for processes in ("1", "2"):
+        file = tmp_path / processes
+        root = Path(__file__).parents[1]
+        command = [sys.executable, str(root / "tests" / "sharded_worker.py"), processes, str(file)]
+        environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "MASTER_PORT": str(free_port())}
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads(file.read_text(encoding="utf-8")))
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+    assert found[0]["val_accuracy"] > 0.2

@@ -49,6 +49,7 @@ def test_modules_and_data_of_a_recipe(
     assert end.value.code == 0
     written = capsys.readouterr().out
     assert "class_path: torch.nn.Linear" in written
-    for part, kind in (("model", learner), ("data", data)):
-        keys = re.findall(r"^  (\w+):", re.search(rf"^{part}:\n((?: +.*\n)+)", written, re.MULTILINE)[1], re.MULTILINE)  # type: ignore[index]
+    sections = dict(re.findall(r"^(\w+):\n((?: +.*\n)+)", written, re.MULTILINE))
+    for section, kind in (("model", learner), ("data", data)):
+        keys = re.findall(r"^  (\w+):", sections[section], re.MULTILINE)
         assert keys == list(inspect.signature(type(kind)).parameters)
