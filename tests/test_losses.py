@@ -360,6 +360,21 @@ def test_logits_are_never_held_whole(smoothing: float) -> None:
         torch.testing.assert_close(a, e, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("onednn", [True, False])
+@pytest.mark.parametrize("biased", [True, False])
+def test_rows_with_and_without_onednn(monkeypatch: pytest.MonkeyPatch, onednn: bool, biased: bool) -> None:
+    in_rows(monkeypatch)
+    if not onednn:
+        monkeypatch.setattr(rows, "_ONEDNN", None)
+    leaves = [leaf(*shape, seed=len(shape)).detach().float().requires_grad_() for shape in ((13, 5), (9, 5), (9,))]
+    t = torch.arange(13) % 9
+    x, w, b = leaves[0], leaves[1], leaves[2] if biased else None
+    losses = F.linear_cross_entropy(x, w, t, linear_bias=b), T.cross_entropy(T.linear(x, w, b), t)
+    torch.testing.assert_close(*losses)
+    for ours, theirs in zip(*(torch.autograd.grad(loss, leaves[: 2 + biased]) for loss in losses), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 def test_rows_of_half_precision_under_autocast() -> None:
     x, w, t = leaf(6, 2).detach(), leaf(7, 2, seed=1).detach(), torch.arange(6)
     for dtypes in itertools.product((torch.float32, torch.bfloat16), repeat=2):
