@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+import torch
+from torch import Tensor
 
 from manualgrad.catalogue import ROWS, Row
 from manualgrad.proof import CHECKS
@@ -13,6 +15,31 @@ from manualgrad.proof.gradients import gradcheck
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_row(row: Row, check: Callable[[Row], None]) -> None:
     check(row)
+
+
+class Once:
+    """A saved tensor, as `torch.utils.checkpoint` keeps it: to be asked for once."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor, self.asked = tensor, False
+
+    def ask(self) -> Tensor:
+        assert not self.asked, "backward reads ctx.saved_tensors twice"
+        self.asked = True
+        return self.tensor
+
+
+@pytest.mark.filterwarnings("ignore")  # of samples that are unusual on purpose
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_backward_unpacks_what_it_saved_once(row: Row) -> None:
+    for sample in row.samples:
+        args, keywords = sample.draw(seed=row.seed)
+        with torch.autograd.graph.saved_tensors_hooks(Once, Once.ask):
+            result = row.function(*args, **keywords)
+        outputs = result if isinstance(result, (tuple, list)) else [result]
+        differentiable = [o for o in outputs if isinstance(o, Tensor) and o.requires_grad]
+        if differentiable:
+            torch.autograd.backward(differentiable, [torch.ones_like(o) for o in differentiable])
 
 
 @pytest.mark.slow

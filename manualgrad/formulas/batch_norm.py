@@ -39,8 +39,8 @@ class ChannelNorm(Formula):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, *_ = ctx.saved_tensors
-        xc, r = _centred(ctx)
+        x, weight, *known = ctx.saved_tensors
+        xc, r = _centred(ctx, x, *known)
         dy = dy.reshape(ctx.view)
         dys, products = dy.sum(2, keepdim=True), (dy * xc).sum(2, keepdim=True)  # per example and channel
         gradients: list[Tensor | None] = [None] * len(ctx.needs_input_grad)
@@ -60,8 +60,8 @@ class ChannelNorm(Formula):
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor | None, *tangents: Tensor | None) -> Tensor:
-        x, weight, *_ = ctx.saved_tensors
-        xc, r = _centred(ctx)
+        x, weight, *known = ctx.saved_tensors
+        xc, r = _centred(ctx, x, *known)
         h, y_t = xc * r, torch.zeros_like(xc)
         weight_t, bias_t = tangents[2:4]
         if x_t is not None:
@@ -80,9 +80,8 @@ def _mean(ctx: Any, x: Tensor) -> Tensor:
     return x.sum(ctx.over, keepdim=True) / ctx.size
 
 
-def _centred(ctx: Any) -> tuple[Tensor, Tensor]:
+def _centred(ctx: Any, x: Tensor, mean: Any, variance: Any) -> tuple[Tensor, Tensor]:
     """x - m and r. torch.var would do it, in ten times the time on a CPU."""
-    x, _, mean, variance = ctx.saved_tensors
     x = x.reshape(ctx.view)
     if not ctx.of_batch:
         return x - mean.view(-1, 1), torch.rsqrt(variance + ctx.eps).view(-1, 1)

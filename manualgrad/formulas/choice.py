@@ -126,19 +126,18 @@ class ClampFunction(Formula):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, low, high = ctx.saved_tensors
-        needed = zip(ctx.needs_input_grad, (x, low, high), ClampFunction.masks(ctx), strict=True)
+        needed = zip(ctx.needs_input_grad, (x, low, high), ClampFunction.masks(ctx, x, low, high), strict=True)
         return tuple(unbroadcast(torch.where(mask, dy, 0.0), v.shape) if needs else None for needs, v, mask in needed)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
-        moving = zip(tangents, ClampFunction.masks(ctx), strict=True)
+        moving = zip(tangents, ClampFunction.masks(ctx, *ctx.saved_tensors), strict=True)
         terms = [torch.where(mask, tangent, 0.0) for tangent, mask in moving if tangent is not None]
         return sum(terms[1:], terms[0]).to(ctx.dtype).expand(ctx.shape)
 
     @staticmethod
-    def masks(ctx: Any) -> tuple[Any, Any, Any]:
+    def masks(ctx: Any, x: Tensor, low: Any, high: Any) -> tuple[Any, Any, Any]:
         """Where y follows x, where it follows low, where it follows high."""
-        x, low, high = ctx.saved_tensors
         low, high = (n if t is None else t for t, n in zip((low, high), ctx.numbers, strict=True))
         if high is None:
             return x >= low, x < low, None

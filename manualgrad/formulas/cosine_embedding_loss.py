@@ -39,23 +39,22 @@ class CosineEmbeddingLossFunction(Formula):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
-        x1, x2, _ = ctx.saved_tensors
+        x1, x2, t = ctx.saved_tensors
         needs_x1, needs_x2, *_ = ctx.needs_input_grad
-        s, dc1, dc2 = _slopes(ctx)
+        s, dc1, dc2 = _slopes(ctx, x1, x2, t)
         dc = (s * spread(dy, s.shape, ctx.reduction)).unsqueeze(-1)
         dx1 = unbroadcast(dc * dc1, x1.shape) if needs_x1 else None
         return dx1, unbroadcast(dc * dc2, x2.shape) if needs_x2 else None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, x1_t: Tensor | None, x2_t: Tensor | None, *_: None) -> Tensor:
-        s, dc1, dc2 = _slopes(ctx)
+        s, dc1, dc2 = _slopes(ctx, *ctx.saved_tensors)
         c_t = (0 if x1_t is None else (x1_t * dc1).sum(-1)) + (0 if x2_t is None else (x2_t * dc2).sum(-1))
         return reduce(s * c_t, ctx.reduction)
 
 
-def _slopes(ctx: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _slopes(ctx: Any, x1: Tensor, x2: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Of the loss with respect to c, and of c with respect to x1 and x2."""
-    x1, x2, t = ctx.saved_tensors
     q1, q2 = ((x * x).sum(-1, keepdim=True) + EPSILON for x in (x1, x2))
     root = (q1 * q2).sqrt()
     c = (x1 * x2).sum(-1, keepdim=True) / root

@@ -46,7 +46,7 @@ class CrossEntropyFunction(Formula):
         z, t, w = ctx.saved_tensors
         needs_z, needs_t, needs_w, _, _, _ = ctx.needs_input_grad
         if not needs_w and t.shape != z.shape:
-            return _onehot_backward(ctx, dy), None, None, None, None, None
+            return _onehot_backward(ctx, dy, z, t, w), None, None, None, None, None
         dim, hot, u, q, n = _distributions(ctx, z, t, w)
         log_p = z.log_softmax(dim)
         dl = dy.unsqueeze(dim) if ctx.reduction == "none" else dy / n
@@ -92,9 +92,8 @@ class CrossEntropyFunction(Formula):
             )
 
 
-def _onehot_backward(ctx: Any, dy: Tensor) -> Tensor:
+def _onehot_backward(ctx: Any, dy: Tensor, z: Tensor, t: Tensor, w: Tensor | None) -> Tensor:
     """dz for class numbers, without writing the onehot rows out: all but one entry of p - onehot is that of p."""
-    z, t, w = ctx.saved_tensors
     dim = 1 if z.dim() > 1 else 0
     t = t if t.dtype is torch.int64 else t.long()
     t = t.unsqueeze(1) if dim else t.reshape(1)

@@ -69,13 +69,13 @@ class CTCLossFunction(Formula):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        x, _ = ctx.saved_tensors
-        dx = _posterior(ctx) * -(dy.reshape(-1, 1) if ctx.reduction == "none" else dy * _shares(ctx, x))
+        x, labels = ctx.saved_tensors
+        dx = _posterior(ctx, x, labels) * -(dy.reshape(-1, 1) if ctx.reduction == "none" else dy * _shares(ctx, x))
         return dx.reshape(x.shape), None, None, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
-        losses_t = -(_posterior(ctx) * _batched(x_t)).sum((0, 2))
+        losses_t = -(_posterior(ctx, *ctx.saved_tensors) * _batched(x_t)).sum((0, 2))
         if ctx.reduction != "none":
             return (losses_t * _shares(ctx, x_t).squeeze(1)).sum()
         return losses_t.squeeze(0) if x_t.dim() == 2 else losses_t
@@ -129,9 +129,8 @@ def _walk(emitted: Tensor, skips: Tensor, start: Tensor, begins: Tensor) -> Tens
     return torch.stack(scores)
 
 
-def _posterior(ctx: Any) -> Tensor:
+def _posterior(ctx: Any, x: Tensor, labels: Tensor) -> Tensor:
     """P(symbol k at time t | labels), (T, N, C). The walks from the end are walks in a mirror, beside the others."""
-    x, labels = ctx.saved_tensors
     x = _batched(x)
     emitted, skips, symbols = _places(x, labels, ctx.blank)
     first, last = _first(emitted), torch.where(_last(emitted, ctx.lengths), 0.0, NEVER)

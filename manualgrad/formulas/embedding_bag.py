@@ -55,10 +55,10 @@ class EmbeddingBagFunction(Formula):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
-        i, _, w, weight, best = ctx.saved_tensors
+        i, offsets, w, weight, best = ctx.saved_tensors
         dweight = dw = None
         if dy is not None:
-            bag, factor, full = _bags(ctx, dy)
+            bag, factor, full = _bags(ctx, i, offsets, dy)
             if ctx.mode == "max":
                 dweight = dy.new_zeros(ctx.shape).scatter_add_(0, best.where(full, 0), dy * full)
             else:
@@ -71,8 +71,8 @@ class EmbeddingBagFunction(Formula):
 
     @staticmethod
     def jvp(ctx: Any, _: None, weight_t: Any, __: None, w_t: Any, *rest: None) -> tuple[Tensor, None]:
-        i, _, w, weight, best = ctx.saved_tensors
-        bag, factor, full = _bags(ctx, weight_t if weight_t is not None else w_t)
+        i, offsets, w, weight, best = ctx.saved_tensors
+        bag, factor, full = _bags(ctx, i, offsets, weight_t if weight_t is not None else w_t)
         if ctx.mode == "max":
             return weight_t.gather(0, best.where(full, 0)) * full, None
         terms = []
@@ -94,9 +94,8 @@ class EmbeddingBagFunction(Formula):
             )
 
 
-def _bags(ctx: Any, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _bags(ctx: Any, i: Tensor, offsets: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The bag of each position, what its row is multiplied by there (weights apart), and which bags are not empty."""
-    i, offsets, *_ = ctx.saved_tensors
     count = offsets.shape[0] - ctx.ends
     place = torch.arange(i.shape[0], dtype=offsets.dtype, device=i.device)
     bag = torch.searchsorted(offsets, place, right=True) - 1

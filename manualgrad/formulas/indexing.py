@@ -42,14 +42,15 @@ class GetitemFunction(Formula):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        index = _filled(ctx.index, ctx.saved_tensors)
+        tensors = ctx.saved_tensors
+        index = _filled(ctx.index, tensors)
         dx = dy.new_zeros(ctx.shape)
         if _picks_once(index):
             dx[index] = dy
         else:  # the index picks from the numbers of the elements too, and tells where each gradient goes
             numbers = torch.arange(ctx.shape.numel(), device=dy.device).reshape(ctx.shape)[index]
             dx = dx.flatten().index_add(0, numbers.flatten(), dy.flatten()).reshape(ctx.shape)
-        return dx, None, *(None for _ in ctx.saved_tensors)
+        return dx, None, *(None for _ in tensors)
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
@@ -82,7 +83,8 @@ class SetitemFunction(Formula):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        index = _filled(ctx.index, ctx.saved_tensors)
+        tensors = ctx.saved_tensors
+        index = _filled(ctx.index, tensors)
         needs_x, needs_value, *_ = ctx.needs_input_grad
         dx = _replaced(dy, index, 0) if needs_x else None
         dvalue = None
@@ -90,7 +92,7 @@ class SetitemFunction(Formula):
             picked = dy[index]
             leading = max(len(ctx.value_shape) - picked.dim(), 0)  # v may have ones in front that x[index] has not
             dvalue = unbroadcast(picked, ctx.value_shape[leading:]).reshape(ctx.value_shape)
-        return dx, dvalue, None, *(None for _ in ctx.saved_tensors)
+        return dx, dvalue, None, *(None for _ in tensors)
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor | None, value_t: Tensor | None, *_: None) -> Tensor:

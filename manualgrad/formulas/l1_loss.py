@@ -50,11 +50,12 @@ class L1LossFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         needs_x, needs_t, needs_w, _ = ctx.needs_input_grad
         dw = None
-        if len(ctx.saved_tensors) == 1:
-            (sign,) = ctx.saved_tensors
+        saved = ctx.saved_tensors
+        if len(saved) == 1:
+            (sign,) = saved
             de = sign * spread(dy, sign.shape, ctx.reduction)
         else:
-            x, t, w = ctx.saved_tensors
+            x, t, w = saved
             e = x - t
             dl = dy / w.sum() if ctx.reduction == "mean" else dy
             de = dl * w * e.sign()

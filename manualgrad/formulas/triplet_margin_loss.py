@@ -54,7 +54,7 @@ class TripletMarginLossFunction(Formula):
             return (None,) * 8
         ab, ac, bc = moving(*(*des, None)[:3])
         if dy is not None:
-            violated, slopes = _slopes(ctx)
+            violated, slopes = _slopes(ctx, ctx.saved_tensors)
             dl = (violated * spread(dy, violated.shape, ctx.reduction)).unsqueeze(-1)
             ab, ac, bc = (dl * s + d for s, d in zip(slopes, (ab, ac, bc), strict=True))
         grads = (ab + ac, bc - ab, -ac - bc)
@@ -69,7 +69,7 @@ class TripletMarginLossFunction(Formula):
         tangents = [
             torch.zeros_like(e) + t for e, t in zip(ctx.saved_tensors, (a_t - b_t, a_t - c_t, b_t - c_t), strict=False)
         ]
-        violated, slopes = _slopes(ctx)
+        violated, slopes = _slopes(ctx, ctx.saved_tensors)
         l_t = sum((s * t).sum(-1) for s, t in zip(slopes, tangents, strict=False))
         return reduce(violated * l_t, ctx.reduction), *tangents
 
@@ -79,10 +79,10 @@ def _distances(differences: list[Tensor], p: float) -> tuple[Tensor, Tensor]:
     return near, far[0] if len(far) == 1 else torch.minimum(*far)
 
 
-def _slopes(ctx: Any) -> tuple[Tensor, tuple[Any, Any, Any]]:
+def _slopes(ctx: Any, differences: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Any, Any, Any]]:
     """Where the margin is violated, and the slopes of m + |a - b| - min(|a - c|, |b - c|) by the differences."""
-    near, *far = (torch.linalg.vector_norm(e, ctx.p, -1, keepdim=True) for e in ctx.saved_tensors)
-    ab, *others = (norm_slope(e, d, ctx.p) for e, d in zip(ctx.saved_tensors, (near, *far), strict=True))
+    near, *far = (torch.linalg.vector_norm(e, ctx.p, -1, keepdim=True) for e in differences)
+    ab, *others = (norm_slope(e, d, ctx.p) for e, d in zip(differences, (near, *far), strict=True))
     if len(far) == 1:
         return (ctx.margin + near - far[0] >= 0).squeeze(-1).to(near.dtype), (ab, -others[0], 0)
     share = (far[0] < far[1]).to(near.dtype) + 0.5 * (far[0] == far[1])
