@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -58,6 +59,7 @@ def _row(row: Row, arguments: Sample, compiled: bool) -> Callable[[str], tuple[W
         functions = [torch.compile(f) if compiled else f for f in (row.function, row.twin)]
 
         def work(function: Callable[..., object]) -> Work:
+            warnings.filterwarnings("ignore", ".*(old name|deprecated)", UserWarning)  # upsample: that is known
             outputs = flowing(function(*args, **keywords))
             dys = [torch.randn_like(o) for o in outputs]
             return lambda: torch.autograd.backward(flowing(function(*args, **keywords)), dys)

@@ -92,8 +92,6 @@ class Learner(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
 
     def on_fit_start(self) -> None:
-        if self.trainer.world_size > 1:  # all begin with the same weights; their dropouts need not agree
-            torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)
         if self.engine == "tape":
             if self.trainer.world_size > 1:
                 raise ValueError("engine='tape' trains on one device: it does not average gradients between several")
@@ -101,6 +99,8 @@ class Learner(LightningModule):
                 raise ValueError(
                     "engine='tape' does not scale losses as precision '16-mixed' needs it; use 'bf16-mixed'"
                 )
+        if self.trainer.world_size > 1:  # all begin with the same weights; their dropouts need not agree
+            torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         x, y = batch

@@ -6,9 +6,11 @@ import json
 import marshal
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -178,7 +180,7 @@ def test_a_mutant_that_does_not_end_is_killed(project: Path) -> None:
     assert time.monotonic() - start < 30
 
 
-def _stop_when_running(folder: Path, by: signal.Signals) -> tuple[int, str]:
+def _stop_when_running(folder: Path, temporary: Path, by: signal.Signals) -> tuple[int, str]:
     """Start in a process of its own, wait for the tests to hang, and stop it."""
     process = subprocess.Popen(
         [sys.executable, "-m", "manualgrad", "mutate", "double.py:Double"],
@@ -186,7 +188,7 @@ def _stop_when_running(folder: Path, by: signal.Signals) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(folder / "tmp")},
+        env={**os.environ, "TMPDIR": str(temporary)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     while not (folder / "started").exists():
@@ -201,16 +203,17 @@ def _stop_when_running(folder: Path, by: signal.Signals) -> tuple[int, str]:
     "by", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)], ids=["Ctrl-C", "kill"]
 )
 def test_nothing_is_left_behind_when_it_is_stopped(project: Path, by: signal.Signals) -> None:
-    (project / "tmp").mkdir()
+    temporary = Path(tempfile.mkdtemp())  # not below pytest's own: the name of a socket has room for 100 characters
     (project / "test_double.py").write_text(
         f"import double, os, time\n\n\ndef test_it():\n    with open({str(project / 'started')!r}, 'w') as f:\n"
         "        f.write(str(os.getpid()))\n        f.flush()\n    time.sleep(60)\n"
     )
-    status, err = _stop_when_running(project, by)
+    status, err = _stop_when_running(project, temporary, by)
     if by is signal.SIGINT:
         assert (status, err) == (130, "manualgrad: interrupted\n")
-        assert not list((project / "tmp").glob("manualgrad-*"))
-    assert {p.name for p in project.iterdir()} == {"tmp", "started", "test_double.py", "double.py", "pyproject.toml"}
+        assert not list(temporary.glob("manualgrad-*"))
+    shutil.rmtree(temporary)
+    assert {p.name for p in project.iterdir()} == {"started", "test_double.py", "double.py", "pyproject.toml"}
     pid = int((project / "started").read_text())
     for _ in range(100):  # it has been killed; its server collects it
         if not Path(f"/proc/{pid}").exists():
