@@ -12,16 +12,18 @@ from torch import Tensor
 from manualgrad.checking.numeric import Differences, decimals
 from manualgrad.checking.point import Point
 from manualgrad.checking.report import CheckError, Finding, error, note, warning
-from manualgrad.checking.target import Target, reaches, tensors_in
+from manualgrad.checking.target import Target, floating_in, reaches, tensors_in
 
 
 def runs(target: Target, values: list[Tensor]) -> Iterator[Finding]:
     """Run forward a few times: does it write to its inputs, does it return the same again?"""
     state = torch.get_rng_state()
-    _describe(target, attempt(target, values))
+    leaves, result = attempt(target, values)
+    _describe(target, result)
     target.random = not torch.equal(state, torch.get_rng_state())
-    leaves = [v.clone().requires_grad_() for v in values]
-    outputs = target.run(leaves)
+    if target.random:
+        leaves = [v.clone().requires_grad_() for v in values]
+    outputs = target.run(leaves) if target.random else floating_in(result)
     target.tracked = [k for k, o in enumerate(outputs) if o.requires_grad]
     target.floating = len(outputs)
     for leaf, before, after in zip(target.leaves, values, leaves, strict=True):
@@ -45,13 +47,17 @@ def runs(target: Target, values: list[Tensor]) -> Iterator[Finding]:
             return
 
 
-def attempt(target: Target, values: list[Tensor]) -> Any:
-    """The first call of forward, with a graph: finds out whether it writes in place and whether it takes float64."""
+def attempt(target: Target, values: list[Tensor]) -> tuple[list[Tensor], Any]:
+    """The first call of forward, with a graph: finds out whether it writes in place and whether it takes float64.
+
+    Returns the leaves of the graph and what forward made of them.
+    """
     problem: Exception | None = None
     for target.native in (False, True):
         for target.inplace in (False, True):
             try:
-                return target.raw([v.clone().requires_grad_() for v in values])
+                leaves = [v.clone().requires_grad_() for v in values]
+                return leaves, target.raw(leaves)
             except Exception as raised:  # the user's function may raise anything
                 problem = raised
                 if "in-place operation" not in str(raised):

@@ -24,7 +24,7 @@ def double_backward(point: Point) -> Iterator[Finding]:
     """The derivative of w . backward(x, dy) along a direction of x, against differences of backward itself."""
     vector, _ = point.sample
     target = point.target
-    trace = target.trace(point.values)
+    trace = point.traced()
     dys = [d.requires_grad_() for d in point.upstream(vector)]
     weights = [point.direction(k, 51) for k in range(len(point.values))]
     try:
@@ -36,7 +36,7 @@ def double_backward(point: Point) -> Iterator[Finding]:
             if total is None or not total.requires_grad:
                 second: Gradients = [None] * len(wanted)
             else:
-                second = list(torch.autograd.grad(total, wanted, allow_unused=True))
+                second = list(torch.autograd.grad(total, wanted, retain_graph=True, allow_unused=True))
                 for node in _nodes([total]):
                     if "Error" in node.name():  # @once_differentiable puts it there, beside the way that we went
                         raise RuntimeError("backward is marked @once_differentiable")
@@ -245,11 +245,10 @@ def vmapped(point: Point) -> Iterator[Finding]:
                     "tensors with save_for_backward and save_for_forward.",
                 )
             return
+    other = target.trace([b[1] for b in batch])
     loop: list[list[Tensor]] = []
-    for values in zip(*batch, strict=True):
-        trace = target.trace(values)
-        gradients = trace.gradients(point.upstream(vector))
-        given = [torch.zeros_like(v) if g is None else g for g, v in zip(gradients, values, strict=True)]
+    for trace, gradients in ((point.trace, point.sample[1]), (other, other.gradients(dys))):
+        given = [torch.zeros_like(v) if g is None else g for g, v in zip(gradients, point.values, strict=True)]
         loop.append([*(o.detach() for o in trace.outputs), *given])
     for k, t in enumerate(together):
         what = "forward" if k < len(point.sizes) else "the gradient"

@@ -138,7 +138,9 @@ class Differences:
             top = max(top, np.abs(around[np.isfinite(around)]).max(initial=_TINY))
         self.relative_noise = float(self.noise.max(initial=0.0) / max(top, _TINY))
         self._complex: bool | None = None
-        self._known: dict[bytes, Slope] = {}
+        # Slopes along a direction, with or without refinement, and the values on that line.
+        self._known: dict[tuple[bytes, bool], Slope] = {}
+        self._lines: dict[bytes, Callable[[float], Array]] = {}
 
     def split(self, flat: Tensor) -> list[Tensor]:
         """One tensor for each leaf, from one vector."""
@@ -208,14 +210,15 @@ class Differences:
 
     def along(self, direction: Tensor, refine: bool = True) -> Slope:
         """The derivative of every output along `direction`, in which a step of 1 moves each element by its scale."""
-        key = b"" if refine else direction.numpy().tobytes()
-        if key in self._known:
-            return self._known[key]
-        u = direction * self.scale
-        found = slope(lambda t: self.values(self.base + t * u), self.y0, self.noise, refine, self.coarse)
-        if key and len(self._known) < 8:
-            self._known[key] = found
-        return found
+        key = direction.numpy().tobytes()
+        if (key, refine) not in self._known:
+            if len(self._known) == 8:
+                self._known.clear()
+                self._lines.clear()
+            u = direction * self.scale
+            line = self._lines.setdefault(key, functools.cache(lambda t: self.values(self.base + t * u)))
+            self._known[key, refine] = slope(line, self.y0, self.noise, refine, self.coarse)
+        return self._known[key, refine]
 
     def columns(self, indexes: Sequence[int], project: Array | Index | None = None) -> Slope:
         """The Jacobian's columns for these elements of the leaves: arrays of shape (outputs, columns).

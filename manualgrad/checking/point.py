@@ -60,6 +60,7 @@ class Point:
     excluded: set[int] = field(default_factory=set)  # leaves about which enough has been said
     kinked: bool = False  # a derivative does not exist, among the entries that were looked at one by one
     symmetric: set[int] = field(default_factory=set)  # leaves that may only be changed symmetrically
+    single: tuple[Array, Array] | None = None  # outputs and gradients in float32, once that has been run
 
     def __post_init__(self) -> None:
         self.trace = self.target.trace(self.values)
@@ -98,6 +99,10 @@ class Point:
         if self.raw:
             return self._raw_backward(vector)
         return trace.gradients(self.upstream(vector))
+
+    def traced(self) -> Trace:
+        """A forward run to go backward from: another one only where backward spoils it."""
+        return self.target.trace(self.values) if self.fresh else self.trace
 
     def _raw_backward(self, vector: Tensor) -> list[Tensor | None]:
         from manualgrad.checking.refusals import raw_backward

@@ -39,6 +39,9 @@ class Leaf:
         return self.dtype.is_complex
 
 
+Place = tuple[dict[str, Any], str]  # a module's table of parameters or buffers, and the name in it
+
+
 class _Hole:
     """Stands in the arguments where a leaf (or another floating-point tensor) goes."""
 
@@ -108,9 +111,10 @@ class Target:
         self.positions: list[int] = []
         self.floating = 0
         self.tracked: list[int] = []
-        self._parameters: list[str] = []
-        # Frozen parameters and buffers, fresh on each run: running statistics start anew.
-        self._kept: list[tuple[str, Tensor]] = []
+        # Where a module holds each of its leaves, the last ones, and each frozen parameter or buffer. These are fresh on
+        # each run: running statistics start anew.
+        self._parameters: list[list[Place]] = []
+        self._kept: list[tuple[list[Place], Tensor]] = []
         if self.module is not None:
             self._take_parameters(self.module)
         if not self.leaves:
@@ -158,14 +162,20 @@ class Target:
         return [take(v, n, k) for k, (n, v) in enumerate(zip(self.names, inputs, strict=True))]
 
     def _take_parameters(self, module: nn.Module) -> None:
+        places: dict[int, list[Place]] = {}  # several, where a tensor is tied
+        for part in module.modules():
+            for table in (part._parameters, part._buffers):
+                for name, held in table.items():
+                    if held is not None:
+                        places.setdefault(id(held), []).append((table, name))
         for name, parameter in module.named_parameters():
             if isinstance(parameter, nn.parameter.UninitializedParameter):
                 raise CheckError(f"{self.title}: parameter {name} has no shape yet; run the module once")
             if parameter.requires_grad and (parameter.is_floating_point() or parameter.is_complex()):
-                self._parameters.append(name)
+                self._parameters.append(places.pop(id(parameter)))
                 self.leaves.append(_leaf(name, parameter, None))
-        everything = (*module.named_parameters(), *module.named_buffers())
-        self._kept = [(name, tensor) for name, tensor in everything if name not in self._parameters]
+        everything = (*module.parameters(), *module.buffers())
+        self._kept = [(places[id(tensor)], tensor) for tensor in everything if id(tensor) in places]
 
     # --------------------------------------------------------------------------------------------------- running
 
@@ -186,8 +196,7 @@ class Target:
         """The floating-point outputs for these values of the leaves, which set the dtype of everything."""
         if self.random:
             torch.manual_seed(SEED)
-        result = self.raw(values)
-        return [_real(t) for t in tensors_in(result) if t.is_floating_point() or t.is_complex()]
+        return floating_in(self.raw(values))
 
     def raw(self, values: Sequence[Tensor]) -> Any:
         """What the function returns for these values of the leaves."""
@@ -220,11 +229,20 @@ class Target:
         args = [fill(a) for a in self._args]
         if self.module is None:
             return self._call(*args)
-        state = dict(zip(self._parameters, values[len(values) - len(self._parameters) :], strict=True))
-        for name, tensor in self._kept:
+        held = [*zip(self._parameters, values[len(values) - len(self._parameters) :], strict=True)]
+        for places, tensor in self._kept:
             floating = tensor.is_floating_point() and not self.native
-            state[name] = tensor.detach().to(dtype if floating else tensor.dtype, copy=True)
-        return torch.func.functional_call(self.module, state, tuple(args))
+            held.append((places, tensor.detach().to(dtype if floating else tensor.dtype, copy=True)))
+        # As torch.func.functional_call does, which looks for the places anew each time.
+        before = [(table, name, table[name]) for places, _ in held for table, name in places]
+        try:
+            for places, tensor in held:
+                for table, name in places:
+                    table[name] = tensor
+            return self.module(*args)
+        finally:
+            for table, name, tensor in before:
+                table[name] = tensor
 
     def point(self, dtype: torch.dtype = torch.float64, factor: float = 1.0) -> list[Tensor]:
         """The values of the leaves in `dtype`, times `factor`; own copies, contiguous."""
@@ -287,6 +305,11 @@ def _with_gaps(t: Tensor) -> Tensor:
     """A differentiable copy at every other place of a larger memory, the dimensions stored in reverse order."""
     dims = tuple(reversed(range(t.dim())))
     return torch.stack((t.permute(dims), t.permute(dims)), -1)[..., 0].permute(dims)
+
+
+def floating_in(result: Any) -> list[Tensor]:
+    """The floating-point tensors among what a function returned, the complex ones seen as real."""
+    return [_real(t) for t in tensors_in(result) if t.is_floating_point() or t.is_complex()]
 
 
 def _real(t: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ def non_contiguous(point: Point) -> Iterator[Finding]:
                 ones = torch.ones(point.rows, dtype=torch.float64)
                 want = point.flatten(point.backward(ones))
                 upstreams = [[torch.ones((), dtype=o.dtype).expand(o.shape) for o in outputs]]
-            used = used or point.target.trace(point.values)
+            used = used or point.traced()
             got = point.flatten(used.gradients(upstreams[0]))
         except Exception as raised:  # e.g. view, or an in-place operation on expanded memory
             message, advice = f"with {what}, backward raises {first_line(raised)}", "Use reshape in the place of view."
@@ -103,7 +103,7 @@ def undefined(point: Point) -> Iterator[Finding]:
             alone = torch.zeros_like(vector)
             start = sum(point.sizes[:k])
             alone[start : start + point.sizes[k]] = vector[start : start + point.sizes[k]]
-            trace = point.target.trace(point.values)
+            trace = point.traced()
             try:
                 got = Trace(trace.leaves, [trace.outputs[k]]).gradients([parts[k]])
             except Exception as raised:  # None times something, mostly
@@ -121,7 +121,7 @@ def undefined(point: Point) -> Iterator[Finding]:
                 )
                 return
             del output
-    trace = point.target.trace(point.values)
+    trace = point.traced()
     try:
         cut = [_Cut.apply(o) for o in trace.outputs]
         got = Trace(trace.leaves, cut).gradients(point.upstream(vector))
@@ -166,7 +166,12 @@ def sizes(point: Point, reference: Target | None) -> Iterator[Finding]:
     ordinary = [0.0, 0.0]
     for size in (largest, 300.0, -300.0, 1e-5) if reference is None else (largest, 300.0, -300.0, 1e-5, 1000.0):
         factor = size / largest
-        wide = _run(point, target, [(v * factor).float().double() for v in point.values], vector)
+        rounded = [(v * factor).float().double() for v in point.values]
+        wide: tuple[Array, Array] | None
+        if all(map(torch.equal, rounded, point.values)):
+            wide = np.concatenate([flat(o) for o in point.trace.outputs]), point.flatten(point.sample[1])
+        else:
+            wide = _run(point, target, rounded, vector)
         if wide is None:
             continue
         at = f"with inputs up to {abs(size):g}" if size != largest else "at the given inputs"
@@ -184,7 +189,9 @@ def sizes(point: Point, reference: Target | None) -> Iterator[Finding]:
                 return
         if size == largest:
             ordinary = [_norm(x) for x in wide]
-        narrow = _run(point, target, [(v * factor).float() for v in point.values], vector)
+        narrow = _run(point, target, [v.float() for v in rounded], vector)
+        if size == largest:
+            point.single = narrow
         if narrow is None or not all(np.isfinite(x).all() for x in wide):
             continue
         for what, a, fine in zip(("value", "gradient"), narrow, modest, strict=True):

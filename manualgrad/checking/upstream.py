@@ -130,7 +130,7 @@ def _nonlinear(point: Point, name: str, span: slice, one: Tensor, g: Array) -> F
 def stale_state(point: Point) -> Iterator[Finding]:
     """Two forwards, then the backward of the first."""
     vector, expected = point.sample
-    trace = point.target.trace(point.values)
+    trace = point.traced()
     for factor in (1.05, 0.8):
         try:
             point.target.trace([v * factor for v in point.values])
@@ -198,7 +198,8 @@ def subsets(point: Point) -> Iterator[Finding]:
 
 
 def _computed_for_nothing(point: Point, trace: Trace, choice: Sequence[bool]) -> set[int]:
-    trace = point.target.trace(point.values, choice)
+    if point.fresh:
+        trace = point.target.trace(point.values, choice)
     try:
         result = raw_backward(point.target, trace, point.upstream(point.sample[0])) or ()
     except Exception:  # some only run inside of the engine; nothing can be said about those
