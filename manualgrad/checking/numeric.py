@@ -37,6 +37,7 @@ Index = NDArray[np.int64]
 EPS = float(np.finfo(np.float64).eps)
 _STEPS = (2.0**-9, 2.0**-12, 2.0**-16, 2.0**-21, 2.0**-26, 2.0**-33, 2.0**-41)
 _NOISY_STEPS = (2.0**-4, 2.0**-6, 2.0**-2, 2.0**-9)
+_MULTIPLES = np.array([1.0, 2.0, 4.0])[:, None, None]  # of a step: the points on either side
 _TINY = 1e-300
 COARSE = 1e-12  # relative: values with more noise than this need larger steps and allow larger errors
 
@@ -67,57 +68,84 @@ def slope(phi: Callable[[float], Array], y0: Array, noise: Array, refine: bool =
     With `refine` off, one step size is tried and no side is looked at by itself: enough where phi is smooth, and the
     error bar says where it is not.
     """
-    value, error = np.zeros_like(y0), np.full_like(y0, np.inf)
-    sides = [(np.zeros_like(y0), np.full_like(y0, np.inf)) for _ in range(2)]
+    found = slopes(lambda t, _: phi(t)[:, None], y0[:, None], noise[:, None], 1, refine, coarse)
+    return Slope(found.value[:, 0], found.error[:, 0], found.left[:, 0], found.right[:, 0], found.kink[:, 0])
+
+
+def slopes(
+    phi: Callable[[float, Index], Array], y0: Array, noise: Array, lines: int, refine: bool = True, coarse: bool = False
+) -> Slope:
+    """`slope` along several lines through one point: arrays of shape (values, lines).
+
+    `phi` gives the values at t on those lines of which it is given the indexes; `y0` and `noise`, of shape (values, 1),
+    are the same for all. Each line is refined until it is settled by itself.
+    """
+    shape = len(y0), lines
+    value, error = np.zeros(shape), np.full(shape, np.inf)
+    sides = [(np.zeros(shape), np.full(shape, np.inf)) for _ in range(2)]
     hopeless = ~np.isfinite(y0)
+    left_over = np.arange(lines)
     steps = _NOISY_STEPS if coarse else _STEPS
     for h in steps if refine else steps[:1]:
-        plus = np.stack([phi(k * h) for k in (1, 2, 4)])
-        minus = np.stack([phi(-k * h) for k in (1, 2, 4)])
+        plus = np.array([phi(k * h, left_over) for k in (1, 2, 4)])
+        minus = np.array([phi(-k * h, left_over) for k in (1, 2, 4)])
         with np.errstate(all="ignore"):
             rounding = 3 * np.maximum(noise, EPS * np.abs(plus).max(0)) / h
-            c1, c2, c4 = (plus - minus) / (np.array([2.0, 4.0, 8.0])[:, None] * h)
+            c1, c2, c4 = (plus - minus) / (_MULTIPLES * (2 * h))
             r1, r2 = (4 * c1 - c2) / 3, (4 * c2 - c4) / 3
             r = (16 * r1 - r2) / 15
             even = (plus + minus) / 2 - y0
             odd_one_out = np.abs(64 * even[0] - 20 * even[1] + even[2]) / (40 * h)
             # Halving the step of a smooth function quarters the error. Where it does not, extrapolation means nothing.
-            slow = np.abs(c1 - c2) > 0.35 * np.abs(c2 - c4)
-            e = np.abs(r - r1) + rounding + odd_one_out + np.where(slow, np.abs(c1 - c2), 0.0)
+            change = np.abs(c1 - c2)
+            slow = change > 0.35 * np.abs(c2 - c4)
+            e = np.abs(r - r1) + rounding + odd_one_out + np.where(slow, change, 0.0)
             # Smaller bars win. Where two levels contradict one another, the larger step has jumped over something that
             # its bar did not see, a pole or a corner, and the smaller one wins.
-            better = (e < error) | (np.abs(r - value) > 10 * (e + error))
-            value[better], error[better] = r[better], e[better]
-            settled = error <= 1e-9 * np.abs(value) + 1e-11 * np.abs(value).max(initial=0)
-            if not coarse:  # nothing but rounding is left, of which smaller steps have more
-                settled |= error <= 2 * rounding
-            if not refine or (settled | hopeless).all():
+            best, bar = value[:, left_over], error[:, left_over]
+            better = (e < bar) | (np.abs(r - best) > 10 * (e + bar))
+            best, bar = np.where(better, r, best), np.where(better, e, bar)
+            value[:, left_over], error[:, left_over] = best, bar
+            if not refine:
                 break
+            size = np.abs(best)
+            settled = bar <= 1e-9 * size + 1e-11 * size.max(0, initial=0)
+            if not coarse:  # nothing but rounding is left, of which smaller steps have more
+                settled |= bar <= 2 * rounding
+            settled |= hopeless
+            open_still = ~settled.all(0)
+            if not open_still.any():
+                break
+            left_over, settled, rounding = left_over[open_still], settled[:, open_still], rounding[:, open_still]
             for k, points in enumerate((minus, plus)):
-                d1, d2, d4 = (points - y0) / (np.array([1.0, 2.0, 4.0])[:, None] * (h if k else -h))
+                d1, d2, d4 = (points[:, :, open_still] - y0) / (_MULTIPLES * (h if k else -h))
                 a1, a2 = 2 * d1 - d2, 2 * d2 - d4
                 r = (4 * a1 - a2) / 3
                 e = np.abs(r - a1) + 4 * rounding
                 s, bar = sides[k]
-                better = e < bar
-                s[better], bar[better] = r[better], e[better]
-            (left, left_error), (right, right_error) = sides
+                better = e < bar[:, left_over]
+                s[:, left_over] = np.where(better, r, s[:, left_over])
+                bar[:, left_over] = np.where(better, e, bar[:, left_over])
+            (left, left_error), (right, right_error) = ((s[:, left_over], bar[:, left_over]) for s, bar in sides)
             # Two slopes that are sharp and differ: a corner, and smaller steps would show nothing else.
             gap = np.abs(left - right)
-            if (settled | hopeless | (np.maximum(left_error, right_error) <= 1e-9 * gap)).all():
+            corner = settled | (np.maximum(left_error, right_error) <= 1e-9 * gap)
+            left_over = left_over[~corner.all(0)]
+            if not len(left_over):
                 break
     (left, left_error), (right, right_error) = sides
-    kink = np.zeros(y0.shape, bool)
+    kink = np.zeros(shape, bool)
     if refine:
         with np.errstate(all="ignore"):
             unsure = ~(error <= 1e-4 * np.abs(value) + 1e-9)
-            gap = np.abs(left - right)
-            sure = (left_error < 0.02 * gap) & (right_error < 0.02 * gap)
-            kink = unsure & np.isfinite(left_error + right_error) & sure
-            for bar, other, side in ((left_error, right_error, left), (right_error, left_error, right)):
-                edge = unsure & np.isinf(other) & (bar <= 1e-4 * np.abs(side) + 1e-9)
-                value[edge], error[edge] = side[edge], bar[edge]
-        value[kink], error[kink] = (left[kink] + right[kink]) / 2, (left_error + right_error)[kink]
+            if unsure.any():
+                gap = np.abs(left - right)
+                sure = (left_error < 0.02 * gap) & (right_error < 0.02 * gap)
+                kink = unsure & np.isfinite(left_error + right_error) & sure
+                for bar, other, side in ((left_error, right_error, left), (right_error, left_error, right)):
+                    edge = unsure & np.isinf(other) & (bar <= 1e-4 * np.abs(side) + 1e-9)
+                    value[edge], error[edge] = side[edge], bar[edge]
+                value[kink], error[kink] = (left[kink] + right[kink]) / 2, (left_error + right_error)[kink]
     return Slope(value, error, left, right, kink)
 
 
@@ -231,39 +259,29 @@ class Differences:
         def reduced(y: Array) -> Array:
             return y if project is None else y[project] if project.ndim == 1 else project @ y
 
-        y0 = reduced(self.y0)
-        noise = reduced(self.noise) if project is None or project.ndim == 1 else np.abs(project) @ self.noise
-        found: list[Slope] = []
-        for j in indexes:
-            step = float(self.scale[j])
-
-            def phi(t: float, j: int = j, step: float = step) -> Array:
-                x = self.base.clone()
-                x[j] += t * step
-                return reduced(self.values(x))
-
-            if exact:
+        if exact:
+            parts = []
+            for j in indexes:
                 u = torch.zeros_like(self.base)
                 u[j] = 1.0
-                value = reduced(self._imaginary(u))
-                bar = 8 * EPS * np.abs(value) + _TINY
-                found.append(Slope(value, bar, value, value, np.zeros(value.shape, bool)))
-                continue
-            s = slope(phi, y0, noise, coarse=self.coarse)
-            found.append(Slope(s.value / step, s.error / step, s.left / step, s.right / step, s.kink))
-        empty = np.zeros((len(y0), 0))
-        return Slope(
-            *(
-                np.stack([getattr(s, name) for s in found], 1) if found else empty.astype(kind)
-                for name, kind in (
-                    ("value", float),
-                    ("error", float),
-                    ("left", float),
-                    ("right", float),
-                    ("kink", bool),
-                )
-            )
-        )
+                parts.append(reduced(self._imaginary(u)))
+            value = np.stack(parts, 1) if parts else np.zeros((len(reduced(self.y0)), 0))
+            return Slope(value, 8 * EPS * np.abs(value) + _TINY, value, value, np.zeros(value.shape, bool))
+        y0 = reduced(self.y0)
+        noise = reduced(self.noise) if project is None or project.ndim == 1 else np.abs(project) @ self.noise
+        places = np.array(indexes, dtype=np.int64)
+        steps = self.scale.numpy()[places]
+
+        def phi(t: float, lines: Index) -> Array:
+            found = []
+            for j, step in zip(places[lines], steps[lines], strict=True):
+                x = self.base.clone()
+                x[j] += t * step
+                found.append(reduced(self.values(x)))
+            return np.array(found).T
+
+        s = slopes(phi, y0[:, None], noise[:, None], len(places), coarse=self.coarse)
+        return Slope(s.value / steps, s.error / steps, s.left / steps, s.right / steps, s.kink)
 
     # ---------------------------------------------------------------------------------------------- complex step
 

@@ -134,6 +134,8 @@ class Point:
         """Equal up to rounding, by the size of `b` or by `size`, and up to `floor`; NaN equals NaN."""
         if a.shape != b.shape:
             return False
+        if bool((a == b).all()):
+            return True
         finite = np.isfinite(b)
         if not np.array_equal(np.isfinite(a), finite):
             return False

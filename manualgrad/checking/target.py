@@ -111,7 +111,7 @@ class Target:
         self.positions: list[int] = []
         self.floating = 0
         self.tracked: list[int] = []
-        # Where a module holds each of its leaves, the last ones, and each frozen parameter or buffer. These are fresh on
+        # Where a module holds its leaves, the last ones, and its frozen parameters and buffers. These are fresh on
         # each run: running statistics start anew.
         self._parameters: list[list[Place]] = []
         self._kept: list[tuple[list[Place], Tensor]] = []
