@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import re
 import threading
 from collections.abc import Callable
@@ -290,24 +291,25 @@ def moving(*tangents: Tensor | None) -> tuple[Any, ...]:
     return tuple(0 if t is None else t for t in tangents)
 
 
-def norm_slope(e: Tensor, norm: Tensor, p: float, dim: int = -1) -> Tensor:
+def norm_slope(e: Tensor, norm: Tensor, p: float, dim: int | tuple[int, ...] = -1) -> Tensor:
     """The gradient of the p-norm of `e` along `dim`, given the value `norm`, which has that dimension still.
 
     It is sign(e) (|e| / norm)^(p-1); where the norm is 0, and where e is for p < 1, it is 0. For p = inf it is shared
-    out among the entries of the largest size, and for p = 0, which counts entries, it is 0.
+    out among the entries of the largest size, for p = -inf among those of the smallest, and for p = 0, which counts
+    entries, it is 0. Complex entries have the sign e / |e|.
     """
     if p == 0:
         return torch.zeros_like(e)
     if p == 1:
-        return e.sign()
-    if p == float("inf"):
-        largest = (e.abs() == norm).to(e.dtype)
-        return e.sign() * largest / largest.sum(dim, keepdim=True)
+        return e.sgn()
+    if p in (math.inf, -math.inf):
+        extreme = (e.abs() == norm).to(norm.dtype)
+        return e.sgn() * (extreme / extreme.sum(dim, keepdim=True))
     norm = norm.masked_fill(norm == 0, 1)
     if p == 2:
         return e / norm
     sizes = e.abs()
-    return e.sign() * sizes.masked_fill(sizes == 0, 1) ** (p - 1) * norm ** (1 - p)
+    return e.sgn() * (sizes.masked_fill(sizes == 0, 1) ** (p - 1) * norm ** (1 - p))
 
 
 def broadcast_shape(*tensors: Tensor) -> torch.Size:

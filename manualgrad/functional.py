@@ -6,6 +6,7 @@ every name that torch has for each of them; by it the tape and `by_hand` find th
 """
 
 from manualgrad.compositions.attention import multi_head_attention_forward as multi_head_attention_forward
+from manualgrad.compositions.einsum import einsum as einsum
 from manualgrad.compositions.recurrent import gru as gru
 from manualgrad.compositions.recurrent import gru_cell as gru_cell
 from manualgrad.compositions.recurrent import lstm as lstm
@@ -61,6 +62,9 @@ from manualgrad.formulas.cosine_embedding_loss import cosine_embedding_loss as c
 from manualgrad.formulas.cosine_similarity import cosine_similarity as cosine_similarity
 from manualgrad.formulas.cross_entropy import cross_entropy as cross_entropy
 from manualgrad.formulas.ctc_loss import ctc_loss as ctc_loss
+from manualgrad.formulas.diagonals import diag as diag
+from manualgrad.formulas.diagonals import diag_embed as diag_embed
+from manualgrad.formulas.diagonals import diagonal as diagonal
 from manualgrad.formulas.dropout import alpha_dropout as alpha_dropout
 from manualgrad.formulas.dropout import dropout as dropout
 from manualgrad.formulas.dropout import dropout1d as dropout1d
@@ -171,6 +175,8 @@ from manualgrad.formulas.powers import rsqrt as rsqrt
 from manualgrad.formulas.powers import sqrt as sqrt
 from manualgrad.formulas.powers import square as square
 from manualgrad.formulas.prelu import prelu as prelu
+from manualgrad.formulas.products import cumprod as cumprod
+from manualgrad.formulas.products import prod as prod
 from manualgrad.formulas.reductions import cumsum as cumsum
 from manualgrad.formulas.reductions import logsumexp as logsumexp
 from manualgrad.formulas.reductions import mean as mean
@@ -235,4 +241,5 @@ from manualgrad.formulas.trigonometry import cos as cos
 from manualgrad.formulas.trigonometry import sin as sin
 from manualgrad.formulas.triplet_margin_loss import triplet_margin_loss as triplet_margin_loss
 from manualgrad.formulas.unfold import unfold as unfold
+from manualgrad.formulas.vector_norm import vector_norm as vector_norm
 from manualgrad.formulas.weight_norm import weight_norm as weight_norm

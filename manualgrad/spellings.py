@@ -3,6 +3,7 @@
 The tape and `by_hand` look up here what a model calls.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as T
 
 from manualgrad import functional as F
+from manualgrad.formula import FormulaError
 
 
 def _getter(name: str) -> Callable[..., Any]:
@@ -87,7 +89,15 @@ def torch_names(keywords: dict[str, Any]) -> dict[str, Any]:
     return {_NUMPY_NAMES.get(k, k): value for k, value in keywords.items() if k != "out" or value is not None}
 
 
-_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "a": "input", "x": "input", "x1": "input", "x2": "other"}
+_NUMPY_NAMES = {
+    "axis": "dim",
+    "keepdims": "keepdim",
+    "a": "input",
+    "A": "input",
+    "x": "input",
+    "x1": "input",
+    "x2": "other",
+}
 
 
 def _where(condition: Tensor, *operands: Any) -> Any:
@@ -149,6 +159,45 @@ def _vdot(input: Tensor, other: Tensor) -> Tensor:
 def _iterated(input: Tensor) -> Any:
     """What `for row in x` and `a, b = x` ask of a tensor."""
     return iter(F.unbind(input)) if input.dim() else iter(input)
+
+
+def _norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
+    """`torch.norm`, to which a matrix is a vector, but for the nuclear norm."""
+    if p == "nuc":
+        raise FormulaError("torch.norm: there is no formula for the nuclear norm, a sum of singular values")
+    return F.vector_norm(input, 2 if p in (None, "fro") else p, dim, keepdim, dtype=dtype)
+
+
+def _linalg_norm(input: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """`torch.linalg.norm`, which is a vector's norm or a matrix's."""
+    dims = range(input.dim()) if dim is None else (dim,) if isinstance(dim, int) else dim
+    if ord is None or (len(dims) == 1 and not isinstance(ord, str)):
+        return F.vector_norm(input, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+    return _matrix_norm(input, ord, tuple(dims), keepdim, dtype=dtype)
+
+
+def _matrix_norm(
+    input: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+) -> Any:
+    """`torch.linalg.matrix_norm`, where it does not ask for singular values."""
+    if len(dim) != 2:
+        raise RuntimeError(f"matrix_norm: dim must be two dimensions, got {tuple(dim)}")
+    if ord == "fro":
+        return F.vector_norm(input, 2, dim, keepdim, dtype=dtype)
+    if ord not in (1, -1, math.inf, -math.inf):
+        raise FormulaError(
+            f"torch.linalg.matrix_norm: there is no formula for ord={ord!r}, which asks for singular values"
+        )
+    rows, columns = (d % input.dim() for d in dim)
+    summed, other = (rows, columns) if abs(ord) == 1 else (columns, rows)  # of sizes, in each column or each row
+    sums = F.vector_norm(input, 1, summed, True, dtype=dtype)
+    y = (F.amax if ord > 0 else F.amin)(sums, other, True)
+    return y if keepdim else F.squeeze(y, (rows, columns))
+
+
+def _linalg_diagonal(input: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+    """`torch.linalg.diagonal`, of the last two dimensions."""
+    return F.diagonal(input, offset, dim1, dim2)
 
 
 def _trained(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -376,6 +425,7 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.mv, torch.mv, Tensor.mv),
     (F.dot, torch.dot, Tensor.dot),
     (_vdot, torch.vdot, Tensor.vdot),
+    (F.einsum, torch.einsum),
     (F.addmm, torch.addmm, Tensor.addmm),
     (F.baddbmm, torch.baddbmm, Tensor.baddbmm),
     (F.sum, torch.sum, Tensor.sum),
@@ -384,6 +434,12 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (_with_unbiased(F.std), torch.std, Tensor.std),
     (F.logsumexp, torch.logsumexp, Tensor.logsumexp, torch.special.logsumexp),
     (F.cumsum, torch.cumsum, Tensor.cumsum),
+    (F.prod, torch.prod, Tensor.prod),
+    (F.cumprod, torch.cumprod, Tensor.cumprod),
+    (F.vector_norm, torch.linalg.vector_norm),
+    (_norm, torch.norm, Tensor.norm),
+    (_linalg_norm, torch.linalg.norm),
+    (_matrix_norm, torch.linalg.matrix_norm),
     (F.max, torch.max, Tensor.max),
     (F.min, torch.min, Tensor.min),
     (F.amax, torch.amax, Tensor.amax),
@@ -428,6 +484,10 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.triu, torch.triu, Tensor.triu),
     (F.flip, torch.flip),
     (_with_sizes(F.flip), Tensor.flip),
+    (F.diagonal, torch.diagonal, Tensor.diagonal),
+    (_linalg_diagonal, torch.linalg.diagonal),
+    (F.diag_embed, torch.diag_embed, Tensor.diag_embed),
+    (F.diag, torch.diag, Tensor.diag),
     (F.clone, torch.clone, Tensor.clone),
     (F.contiguous, Tensor.contiguous),
     (F.to, Tensor.to, Tensor.type_as),

@@ -56,6 +56,17 @@ ROWS: tuple[Row, ...] = (
         realistic=sample(normal(65536), normal(65536)),
     ),
     Row(
+        F.einsum,
+        torch.einsum,
+        MatmulFunction,
+        samples=(
+            sample("bij,bjk->bik", normal(2, 3, 4), normal(2, 4, 2)),
+            sample("...i,ij", normal(2, 3, 4), normal(4, 2)),
+            sample("ij,kj,k->i", normal(3, 4), normal(2, 4), normal(2)),
+        ),
+        realistic=sample("bhqd,bhkd->bhqk", normal(4, 8, 64, 32), normal(4, 8, 64, 32)),
+    ),
+    Row(
         F.addmm,
         torch.addmm,
         AddmmFunction,

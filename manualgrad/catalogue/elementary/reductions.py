@@ -3,7 +3,8 @@
 import torch
 
 from manualgrad import functional as F
-from manualgrad.catalogue.row import Draw, Row, fixed, normal, sample, signed_as
+from manualgrad.catalogue.row import Draw, Row, away_from, fixed, normal, sample, signed_as
+from manualgrad.formulas.products import CumprodFunction, ProdFunction
 from manualgrad.formulas.reductions import (
     CumsumFunction,
     LogsumexpFunction,
@@ -12,6 +13,7 @@ from manualgrad.formulas.reductions import (
     SumFunction,
     VarFunction,
 )
+from manualgrad.formulas.vector_norm import VectorNormFunction
 
 REDUCED = (
     sample(normal(3, 4)),
@@ -86,5 +88,60 @@ ROWS: tuple[Row, ...] = (
             sample(SINGLE, -1, dtype=torch.float64),
         ),
         realistic=sample(normal(512, 1024), 1),
+    ),
+    Row(
+        F.prod,
+        signed_as(F.prod, torch.prod),
+        ProdFunction,
+        samples=(
+            sample(normal(3, 4), 1),
+            sample(normal(2, 3)),
+            sample(normal(2, 3, 2), -2, keepdim=True),
+            sample(normal(), 0),
+            sample(normal(0, 3), 0),
+            sample(fixed(2.0, 0.0, 3.0)),
+            sample(fixed([[2.0, 0.0, 3.0, 0.0], [0.0, 1.0, -1.0, 2.0]]), 1),
+        ),
+        realistic=sample(normal(512, 1024), 1),
+        slow_because="four products of many in place of one division, which is wrong where an element is 0",
+    ),
+    Row(
+        F.cumprod,
+        torch.cumprod,
+        CumprodFunction,
+        samples=(
+            sample(normal(3, 4), 1),
+            sample(normal(3, 5, 2), -2),
+            sample(normal(), 0),
+            sample(normal(0, 3), 0),
+            sample(fixed(2.0, 0.0, 3.0, 0.0), 0),
+        ),
+        realistic=sample(normal(512, 1024), 1),
+        slow_because="a recurrence in place of one division, which is wrong where an element is 0",
+    ),
+    Row(
+        F.vector_norm,
+        torch.linalg.vector_norm,
+        VectorNormFunction,
+        samples=(
+            sample(normal(3, 4)),
+            sample(normal(3, 4, 2), 3, (0, -1)),
+            sample(normal(3, 4), 1, 1, True),
+            sample(normal(3, 4), 0.5, 0),
+            sample(normal(3, 4), float("inf"), 1),
+            sample(normal(3, 4), -float("inf"), [0]),
+            sample(away_from(3, 4, kinks=(0,)), -1.5, -1),
+            sample(normal(3, 4), 0, 1),
+            sample(normal()),
+            sample(normal(0, 3), 2, 0),
+        ),
+        kinks=(
+            sample(fixed([[0.0, 0.0], [0.0, 2.0]]), 2, 1),
+            sample(fixed([[0.0, 0.0], [0.0, 2.0]]), 3, 1),
+            sample(fixed([[0.0, 0.0], [0.0, 2.0]]), 1, 1),
+            sample(fixed([[2.0, -2.0], [0.0, 2.0]]), float("inf"), 1),
+        ),
+        extremes=(sample(fixed([1e-30, 1e-30]), 2), sample(fixed([1e30, 1.0]), 1)),
+        realistic=sample(normal(512, 1024), 2, 1),
     ),
 )

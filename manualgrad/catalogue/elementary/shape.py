@@ -7,6 +7,7 @@ from manualgrad import functional as F
 from manualgrad.catalogue.elementary.reductions import SINGLE
 from manualgrad.catalogue.row import Draw, Row, normal, sample, signed_as
 from manualgrad.formula import CloneFunction
+from manualgrad.formulas.diagonals import DiagEmbedFunction, DiagonalFunction
 from manualgrad.formulas.shape import (
     ExpandFunction,
     FlipFunction,
@@ -211,5 +212,31 @@ ROWS: tuple[Row, ...] = (
             sample(SINGLE, "cpu", torch.float64),
         ),
         realistic=sample(normal(512, 1024), torch.float32),
+    ),
+    Row(
+        F.diagonal,
+        torch.diagonal,
+        DiagonalFunction,
+        samples=(
+            sample(normal(3, 4)),
+            sample(normal(2, 3, 4), 1, -1, 0),
+            sample(normal(3, 4), -1),
+            sample(normal(2, 3), 3),
+        ),
+        realistic=sample(normal(512, 1024)),
+    ),
+    Row(
+        F.diag_embed,
+        torch.diag_embed,
+        DiagEmbedFunction,
+        samples=(sample(normal(2, 3)), sample(normal(2, 3), -1, 0, 2), sample(normal(0))),
+        realistic=sample(normal(8, 256)),
+    ),
+    Row(
+        F.diag,
+        torch.diag,
+        DiagonalFunction,
+        samples=(sample(normal(3, 4)), sample(normal(3, 4), 1)),
+        realistic=sample(normal(512, 1024)),
     ),
 )
