@@ -200,6 +200,25 @@ def _linalg_diagonal(input: Tensor, *, offset: int = 0, dim1: int = -2, dim2: in
     return F.diagonal(input, offset, dim1, dim2)
 
 
+def _packed(input: Tensor, lengths: Tensor, batch_first: bool) -> Any:
+    """What `torch.nn.utils.rnn.pack_padded_sequence` calls: the rows that are no padding, time after time."""
+    _, sizes = torch._pack_padded_sequence(input.detach(), lengths, batch_first)
+    return F.getitem(input, _places(sizes, batch_first)), sizes
+
+
+def _unpacked(data: Tensor, batch_sizes: Tensor, batch_first: bool, padding_value: float, total_length: int) -> Any:
+    """What `torch.nn.utils.rnn.pad_packed_sequence` calls: the way back."""
+    padded, lengths = torch._pad_packed_sequence(data.detach(), batch_sizes, batch_first, padding_value, total_length)
+    return F.setitem(padded, _places(batch_sizes, batch_first), data), lengths
+
+
+def _places(sizes: Tensor, batch_first: bool) -> tuple[Tensor, Tensor]:
+    """Where the rows of a packed sequence lie in the padded one; of `sizes[t]` sequences there is a row at time t."""
+    times = torch.arange(len(sizes)).repeat_interleave(sizes)
+    sequences = torch.arange(len(times)) - (sizes.cumsum(0) - sizes)[times]
+    return (sequences, times) if batch_first else (times, sequences)
+
+
 def _trained(function: Callable[..., Any]) -> Callable[..., Any]:
     """`dropout` and its kin with torch's third argument, `train`."""
 
@@ -271,6 +290,8 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.gru_cell, torch.gru_cell),
     (F.rnn_tanh_cell, torch.rnn_tanh_cell),
     (F.rnn_relu_cell, torch.rnn_relu_cell),
+    (_packed, torch._pack_padded_sequence),
+    (_unpacked, torch._pad_packed_sequence),
     # convolution, pooling, embedding, dropout
     (F.dropout, T.dropout),
     (F.conv1d, T.conv1d),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch import nn as tnn
-from torch.nn.utils.rnn import pack_padded_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from manualgrad import Tape, nn
 from manualgrad.redirection import by_hand
@@ -83,3 +83,30 @@ def test_second_derivative_through_time() -> None:
     ours, _ = pair("LSTM", 2, 2)
     x = torch.randn(3, 1, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(lambda x: ours(x)[0], (x,))
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("taped", [True, False], ids=["tape", "by hand"])
+def test_sequences_are_packed_and_padded_by_formulas(batch_first: bool, taped: bool) -> None:
+    lengths = torch.tensor([2, 4, 1])
+    net = torch.nn.GRU(3, 2, batch_first=batch_first).double()
+    x = torch.randn(3, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x = x if batch_first else x.transpose(0, 1)
+
+    def loss(x: Tensor) -> Tensor:
+        packed = pack_padded_sequence(x, lengths, batch_first=batch_first, enforce_sorted=False)
+        y, _ = pad_packed_sequence(net(packed)[0], batch_first=batch_first, padding_value=0.5, total_length=5)
+        return (y * torch.arange(1.0, y.numel() + 1).view(y.shape)).sum()
+
+    a, b = (x.clone().requires_grad_() for _ in range(2))
+    loss(b).backward()
+    if taped:
+        with Tape() as tape:
+            y = loss(a)
+        tape.backward(y)
+    else:
+        with by_hand():
+            y = loss(a)
+        y.backward()
+    torch.testing.assert_close(y, loss(b), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(a.grad, b.grad, rtol=1e-12, atol=1e-12)
