@@ -167,7 +167,7 @@ def call(formula: type[Formula], *args: Any) -> Any:
     tape = active.tape
     try:
         return formula.fast_apply(*args) if tape is None else tape.run(formula, args)
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise _explained(formula, args, error) from None
 
 
@@ -548,6 +548,12 @@ def _explained(formula: type[Formula], args: tuple[Any, ...], error: Exception) 
     title = formula.title()
     if isinstance(error, FormulaError) or str(error).startswith(f"{title}: "):
         return error
+    for parameter, a in zip(inspect.signature(formula.forward).parameters.values(), args, strict=False):
+        if parameter.annotation in (Tensor, "Tensor") and not isinstance(a, Tensor):
+            name = _PUBLIC_NAMES.get(parameter.name, parameter.name)
+            return TypeError(f"{title}: {name} must be a tensor, got {_kind(a)}")
+    if isinstance(error, AttributeError):
+        return error  # no argument's fault
     try:
         if formula.check is not None:
             formula.check(*args)
@@ -561,6 +567,10 @@ def _explained(formula: type[Formula], args: tuple[Any, ...], error: Exception) 
         return ValueError(f"{title}: reduction must be 'none', 'mean' or 'sum', got {named['reduction']!r}")
     shown = ", ".join(f"{n} {_shown(a)}" for n, a in named.items() if isinstance(a, Tensor))
     return type(error)(f"{title}: {error} (given {shown or 'no tensor'})")
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def _shown(tensor: Tensor) -> str:

@@ -110,3 +110,14 @@ def test_sequences_are_packed_and_padded_by_formulas(batch_first: bool, taped: b
         y.backward()
     torch.testing.assert_close(y, loss(b), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(a.grad, b.grad, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["RNNCell", "LSTMCell", "GRUCell"])
+def test_cells_refuse_shapes_that_would_be_broadcast(kind: str) -> None:
+    for module in (getattr(nn, kind)(3, 2), getattr(tnn, kind)(3, 2)):
+        one = torch.zeros(1, 2)
+        hx = (one, one) if kind == "LSTMCell" else one
+        with pytest.raises(RuntimeError, match=r"hx must have shape \(4, 2\)|doesn't match hidden"):
+            module(torch.zeros(4, 3), hx)
+        with pytest.raises(RuntimeError, match=r"w_ih must have shape|inconsistent input_size"):
+            module(torch.zeros(4, 1))

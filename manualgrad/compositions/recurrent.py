@@ -109,6 +109,7 @@ def lstm_cell(
     >>> torch.allclose(h_next, net(x)[0])
     True
     """
+    _check_cell("lstm_cell", 4, input, hx, w_ih, w_hh)
     h, c = call(LstmFunction, input, *hx, w_ih, w_hh, b_ih, b_hh, None, (input.shape[0],), False)
     return h, c
 
@@ -123,6 +124,7 @@ def gru_cell(
     >>> torch.allclose(gru_cell(x, torch.zeros(5, 3), *net.parameters()), net(x))
     True
     """
+    _check_cell("gru_cell", 3, input, (hx,), w_ih, w_hh)
     return call(GruFunction, input, hx, w_ih, w_hh, b_ih, b_hh, (input.shape[0],), False)
 
 
@@ -136,6 +138,7 @@ def rnn_tanh_cell(
     >>> torch.allclose(rnn_tanh_cell(x, torch.zeros(5, 3), *net.parameters()), net(x))
     True
     """
+    _check_cell("rnn_tanh_cell", 1, input, (hx,), w_ih, w_hh)
     return call(RnnFunction, input, hx, w_ih, w_hh, b_ih, b_hh, "tanh", (input.shape[0],), False)
 
 
@@ -149,7 +152,26 @@ def rnn_relu_cell(
     >>> torch.allclose(rnn_relu_cell(x, torch.zeros(5, 3), *net.parameters()), net(x))
     True
     """
+    _check_cell("rnn_relu_cell", 1, input, (hx,), w_ih, w_hh)
     return call(RnnFunction, input, hx, w_ih, w_hh, b_ih, b_hh, "relu", (input.shape[0],), False)
+
+
+def _check_cell(cell: str, gates: int, input: Tensor, hx: Sequence[Tensor], w_ih: Tensor, w_hh: Tensor) -> None:
+    """Raise, with torch's exception type, for shapes that do not fit, some of which would be broadcast."""
+    named = (("input", input), ("w_ih", w_ih), ("w_hh", w_hh), *(("hx", h) for h in hx))
+    for name, x in named:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{cell}: {name} must be a tensor, got {type(x).__name__}")
+        if x.dim() != 2:
+            error = IndexError if x.dim() < 2 else RuntimeError
+            raise error(f"{cell}: {name} must be a matrix, got shape {tuple(x.shape)}")
+    (batch, width), hidden = input.shape, w_hh.shape[1]
+    shapes = ((batch, width), (gates * hidden, width), (gates * hidden, hidden), *((batch, hidden) for _ in hx))
+    for (name, x), shape in zip(named, shapes, strict=True):
+        if tuple(x.shape) != shape:
+            raise RuntimeError(
+                f"{cell}: {name} must have shape {shape} for input {tuple(input.shape)}, got {tuple(x.shape)}"
+            )
 
 
 def _lstm_layer(

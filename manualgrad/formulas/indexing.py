@@ -173,6 +173,8 @@ _TENSOR = "tensor"  # stands in an index for an index tensor, which is an argume
 def _emptied(index: Any) -> tuple[tuple[Any, ...], list[Tensor]]:
     """`index` as a tuple with its tensors taken out, and the tensors."""
     entries = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(entry, str) for entry in entries):
+        raise TypeError(f"getitem: index must be made of numbers, slices, ..., None and tensors, got {index!r}")
     tensors = [entry for entry in entries if isinstance(entry, Tensor)]
     return tuple(_TENSOR if isinstance(entry, Tensor) else entry for entry in entries), tensors
 

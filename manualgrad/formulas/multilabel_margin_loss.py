@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import _reduction
 
-from manualgrad.formula import HALF, Formula, call, reduce, save, spread
+from manualgrad.formula import HALF, Formula, call, reduce, save, spread, values_are_visible
 
 
 class MultilabelMarginLossFunction(Formula):
@@ -33,6 +33,8 @@ class MultilabelMarginLossFunction(Formula):
                 "input must have shape (C) or (N, C), and target the shape of input, "
                 f"got {tuple(x.shape)} and {tuple(t.shape)}"
             )
+        if values_are_visible():
+            MultilabelMarginLossFunction.check(x, t, reduction)  # what follows would take any number
         slope, violated = _counts(x, t)
         loss = ((slope * _rows(x)).sum(1) + violated) / slope.shape[1]  # each pair gives 1, -x_ij and x_ik
         return reduce(loss.reshape(x.shape[:-1]).to(x.dtype), reduction), slope

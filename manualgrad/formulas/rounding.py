@@ -89,7 +89,7 @@ class RoundFunction(Pointwise):
 
     @staticmethod
     def forward(x: Tensor, decimals: int) -> Tensor:
-        return torch.round(x, decimals=decimals)
+        return torch.round(x, decimals=decimals) if decimals else torch.round(x)  # which takes integers too
 
     @staticmethod
     def slope(d: Tensor, decimals: int) -> Tensor:

@@ -56,7 +56,9 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     """
     if dim is None:
         dim = F._get_softmax_dim("softmax", input.dim(), _stacklevel)  # type: ignore[attr-defined]
-    return call(SoftmaxFunction, input if dtype in (None, input.dtype) else call(CastFunction, input, dtype), dim)
+    return call(
+        SoftmaxFunction, input if dtype is None or dtype == input.dtype else call(CastFunction, input, dtype), dim
+    )
 
 
 class Softmax(nn.Softmax):

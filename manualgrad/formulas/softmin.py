@@ -56,7 +56,9 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     """
     if dim is None:
         dim = F._get_softmax_dim("softmin", input.dim(), _stacklevel)  # type: ignore[attr-defined]
-    return call(SoftminFunction, input if dtype in (None, input.dtype) else call(CastFunction, input, dtype), dim)
+    return call(
+        SoftminFunction, input if dtype is None or dtype == input.dtype else call(CastFunction, input, dtype), dim
+    )
 
 
 class Softmin(nn.Softmin):
