@@ -56,9 +56,9 @@ def log_softmax(
     """
     if dim is None:
         dim = F._get_softmax_dim("log_softmax", input.dim(), _stacklevel)  # type: ignore[attr-defined]
-    return call(
-        LogSoftmaxFunction, input if dtype is None or dtype == input.dtype else call(CastFunction, input, dtype), dim
-    )
+    if dtype is not None and dtype != input.dtype:
+        input = call(CastFunction, input, dtype)
+    return call(LogSoftmaxFunction, input, dim)
 
 
 class LogSoftmax(nn.LogSoftmax):

@@ -56,9 +56,9 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     """
     if dim is None:
         dim = F._get_softmax_dim("softmax", input.dim(), _stacklevel)  # type: ignore[attr-defined]
-    return call(
-        SoftmaxFunction, input if dtype is None or dtype == input.dtype else call(CastFunction, input, dtype), dim
-    )
+    if dtype is not None and dtype != input.dtype:
+        input = call(CastFunction, input, dtype)
+    return call(SoftmaxFunction, input, dim)
 
 
 class Softmax(nn.Softmax):

@@ -56,9 +56,9 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     """
     if dim is None:
         dim = F._get_softmax_dim("softmin", input.dim(), _stacklevel)  # type: ignore[attr-defined]
-    return call(
-        SoftminFunction, input if dtype is None or dtype == input.dtype else call(CastFunction, input, dtype), dim
-    )
+    if dtype is not None and dtype != input.dtype:
+        input = call(CastFunction, input, dtype)
+    return call(SoftminFunction, input, dim)
 
 
 class Softmin(nn.Softmin):
