@@ -6,6 +6,11 @@ every name that torch has for each of them; by it the tape and `by_hand` find th
 """
 
 from manualgrad.compositions.attention import multi_head_attention_forward as multi_head_attention_forward
+from manualgrad.compositions.combined import masked_select as masked_select
+from manualgrad.compositions.combined import outer as outer
+from manualgrad.compositions.combined import repeat_interleave as repeat_interleave
+from manualgrad.compositions.combined import std_mean as std_mean
+from manualgrad.compositions.combined import var_mean as var_mean
 from manualgrad.compositions.einsum import einsum as einsum
 from manualgrad.compositions.recurrent import gru as gru
 from manualgrad.compositions.recurrent import gru_cell as gru_cell
@@ -71,14 +76,26 @@ from manualgrad.formulas.dropout import dropout1d as dropout1d
 from manualgrad.formulas.dropout import dropout2d as dropout2d
 from manualgrad.formulas.dropout import dropout3d as dropout3d
 from manualgrad.formulas.dropout import feature_alpha_dropout as feature_alpha_dropout
+from manualgrad.formulas.elementwise import addcdiv as addcdiv
+from manualgrad.formulas.elementwise import addcmul as addcmul
+from manualgrad.formulas.elementwise import atan2 as atan2
+from manualgrad.formulas.elementwise import fmod as fmod
+from manualgrad.formulas.elementwise import lerp as lerp
+from manualgrad.formulas.elementwise import logaddexp as logaddexp
+from manualgrad.formulas.elementwise import remainder as remainder
 from manualgrad.formulas.elu import elu as elu
 from manualgrad.formulas.elu import elu_ as elu_
 from manualgrad.formulas.embedding import embedding as embedding
 from manualgrad.formulas.embedding_bag import embedding_bag as embedding_bag
+from manualgrad.formulas.error_function import erf as erf
+from manualgrad.formulas.error_function import erfc as erfc
 from manualgrad.formulas.exponentials import exp as exp
+from manualgrad.formulas.exponentials import exp2 as exp2
 from manualgrad.formulas.exponentials import expm1 as expm1
 from manualgrad.formulas.exponentials import log as log
 from manualgrad.formulas.exponentials import log1p as log1p
+from manualgrad.formulas.exponentials import log2 as log2
+from manualgrad.formulas.exponentials import log10 as log10
 from manualgrad.formulas.extremes import amax as amax
 from manualgrad.formulas.extremes import amin as amin
 from manualgrad.formulas.extremes import max as max
@@ -108,6 +125,11 @@ from manualgrad.formulas.hardtanh import hardtanh_ as hardtanh_
 from manualgrad.formulas.hinge_embedding_loss import hinge_embedding_loss as hinge_embedding_loss
 from manualgrad.formulas.hinge_loss import hinge_loss as hinge_loss
 from manualgrad.formulas.huber_loss import huber_loss as huber_loss
+from manualgrad.formulas.hyperbolic import acosh as acosh
+from manualgrad.formulas.hyperbolic import asinh as asinh
+from manualgrad.formulas.hyperbolic import atanh as atanh
+from manualgrad.formulas.hyperbolic import cosh as cosh
+from manualgrad.formulas.hyperbolic import sinh as sinh
 from manualgrad.formulas.indexing import gather as gather
 from manualgrad.formulas.indexing import getitem as getitem
 from manualgrad.formulas.indexing import index_select as index_select
@@ -160,6 +182,7 @@ from manualgrad.formulas.mse_loss import mse_loss as mse_loss
 from manualgrad.formulas.multi_margin_loss import multi_margin_loss as multi_margin_loss
 from manualgrad.formulas.multilabel_margin_loss import multilabel_margin_loss as multilabel_margin_loss
 from manualgrad.formulas.multilabel_soft_margin_loss import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from manualgrad.formulas.nan_to_num import nan_to_num as nan_to_num
 from manualgrad.formulas.nll_loss import nll_loss as nll_loss
 from manualgrad.formulas.normalize import normalize as normalize
 from manualgrad.formulas.ordering import sort as sort
@@ -193,6 +216,9 @@ from manualgrad.formulas.rounding import round as round
 from manualgrad.formulas.rounding import trunc as trunc
 from manualgrad.formulas.rrelu import rrelu as rrelu
 from manualgrad.formulas.rrelu import rrelu_ as rrelu_
+from manualgrad.formulas.scatter import index_add as index_add
+from manualgrad.formulas.scatter import scatter as scatter
+from manualgrad.formulas.scatter import scatter_add as scatter_add
 from manualgrad.formulas.selu import selu as selu
 from manualgrad.formulas.selu import selu_ as selu_
 from manualgrad.formulas.shape import broadcast_tensors as broadcast_tensors
@@ -207,8 +233,10 @@ from manualgrad.formulas.shape import movedim as movedim
 from manualgrad.formulas.shape import permute as permute
 from manualgrad.formulas.shape import repeat as repeat
 from manualgrad.formulas.shape import reshape as reshape
+from manualgrad.formulas.shape import roll as roll
 from manualgrad.formulas.shape import squeeze as squeeze
 from manualgrad.formulas.shape import t as t
+from manualgrad.formulas.shape import tile as tile
 from manualgrad.formulas.shape import to as to
 from manualgrad.formulas.shape import transpose as transpose
 from manualgrad.formulas.shape import unflatten as unflatten
@@ -237,8 +265,12 @@ from manualgrad.formulas.tanh import tanh as tanh
 from manualgrad.formulas.tanhshrink import tanhshrink as tanhshrink
 from manualgrad.formulas.threshold import threshold as threshold
 from manualgrad.formulas.threshold import threshold_ as threshold_
+from manualgrad.formulas.trigonometry import acos as acos
+from manualgrad.formulas.trigonometry import asin as asin
+from manualgrad.formulas.trigonometry import atan as atan
 from manualgrad.formulas.trigonometry import cos as cos
 from manualgrad.formulas.trigonometry import sin as sin
+from manualgrad.formulas.trigonometry import tan as tan
 from manualgrad.formulas.triplet_margin_loss import triplet_margin_loss as triplet_margin_loss
 from manualgrad.formulas.unfold import unfold as unfold
 from manualgrad.formulas.vector_norm import vector_norm as vector_norm

@@ -219,6 +219,22 @@ def _places(sizes: Tensor, batch_first: bool) -> tuple[Tensor, Tensor]:
     return (sequences, times) if batch_first else (times, sequences)
 
 
+def _repeat_interleave(input: Tensor, repeats: Any = None, dim: Any = None, *, output_size: Any = None) -> Any:
+    """`torch.repeat_interleave`, which given numbers alone repeats their places."""
+    if repeats is None:
+        return torch.repeat_interleave(input, output_size=output_size)
+    return F.repeat_interleave(input, repeats, dim, output_size=output_size)
+
+
+def _scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Any:
+    """`torch.scatter`, which calls a number `value`; with `reduce` torch has no derivative either."""
+    if reduce is not None:
+        raise FormulaError("torch.scatter: there is no formula for `reduce`; scatter_add adds")
+    return F.scatter(input, dim, index, value if src is None else src)
+
+
 def _trained(function: Callable[..., Any]) -> Callable[..., Any]:
     """`dropout` and its kin with torch's third argument, `train`."""
 
@@ -423,10 +439,23 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.neg, torch.neg, Tensor.neg, Tensor.__neg__, torch.negative, Tensor.negative),
     (F.pow, torch.pow, Tensor.pow, Tensor.__pow__),
     (_reversed(F.pow), Tensor.__rpow__),
+    (F.fmod, torch.fmod, Tensor.fmod),
+    (F.remainder, torch.remainder, Tensor.remainder, Tensor.__mod__),
+    (F.lerp, torch.lerp, Tensor.lerp),
+    (F.addcmul, torch.addcmul, Tensor.addcmul),
+    (F.addcdiv, torch.addcdiv, Tensor.addcdiv),
+    (F.outer, torch.outer, Tensor.outer, torch.ger, Tensor.ger),
     (F.exp, torch.exp, Tensor.exp),
     (F.expm1, torch.expm1, Tensor.expm1, torch.special.expm1),
     (F.log, torch.log, Tensor.log),
     (F.log1p, torch.log1p, Tensor.log1p, torch.special.log1p),
+    (F.exp2, torch.exp2, Tensor.exp2, torch.special.exp2),
+    (F.log2, torch.log2, Tensor.log2),
+    (F.log10, torch.log10, Tensor.log10),
+    (F.erf, torch.erf, Tensor.erf, torch.special.erf),
+    (F.erfc, torch.erfc, Tensor.erfc, torch.special.erfc),
+    (F.nan_to_num, torch.nan_to_num, Tensor.nan_to_num),
+    (F.logaddexp, torch.logaddexp, Tensor.logaddexp),
     (F.sqrt, torch.sqrt, Tensor.sqrt),
     (F.rsqrt, torch.rsqrt, Tensor.rsqrt),
     (F.square, torch.square, Tensor.square),
@@ -434,6 +463,16 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.abs, torch.abs, Tensor.abs, Tensor.__abs__, torch.absolute, Tensor.absolute),
     (F.sin, torch.sin, Tensor.sin),
     (F.cos, torch.cos, Tensor.cos),
+    (F.tan, torch.tan, Tensor.tan),
+    (F.asin, torch.asin, Tensor.asin, torch.arcsin, Tensor.arcsin),
+    (F.acos, torch.acos, Tensor.acos, torch.arccos, Tensor.arccos),
+    (F.atan, torch.atan, Tensor.atan, torch.arctan, Tensor.arctan),
+    (F.atan2, torch.atan2, Tensor.atan2, torch.arctan2, Tensor.arctan2),
+    (F.sinh, torch.sinh, Tensor.sinh),
+    (F.cosh, torch.cosh, Tensor.cosh),
+    (F.asinh, torch.asinh, Tensor.asinh, torch.arcsinh, Tensor.arcsinh),
+    (F.acosh, torch.acosh, Tensor.acosh, torch.arccosh, Tensor.arccosh),
+    (F.atanh, torch.atanh, Tensor.atanh, torch.arctanh, Tensor.arctanh),
     (F.floor, torch.floor, Tensor.floor),
     (F.ceil, torch.ceil, Tensor.ceil),
     (F.trunc, torch.trunc, Tensor.trunc, torch.fix, Tensor.fix),
@@ -453,6 +492,8 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.mean, torch.mean, Tensor.mean),
     (_with_unbiased(F.var), torch.var, Tensor.var),
     (_with_unbiased(F.std), torch.std, Tensor.std),
+    (_with_unbiased(F.var_mean), torch.var_mean),
+    (_with_unbiased(F.std_mean), torch.std_mean),
     (F.logsumexp, torch.logsumexp, Tensor.logsumexp, torch.special.logsumexp),
     (F.cumsum, torch.cumsum, Tensor.cumsum),
     (F.prod, torch.prod, Tensor.prod),
@@ -499,6 +540,10 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (_with_sizes(F.broadcast_to), Tensor.broadcast_to),
     (F.broadcast_tensors, torch.broadcast_tensors),
     (_with_sizes(F.repeat), Tensor.repeat),
+    (F.tile, torch.tile),
+    (_with_sizes(F.tile), Tensor.tile),
+    (_repeat_interleave, torch.repeat_interleave, Tensor.repeat_interleave),
+    (F.roll, torch.roll, Tensor.roll),
     (F.sort, torch.sort, Tensor.sort),
     (F.topk, torch.topk, Tensor.topk),
     (F.tril, torch.tril, Tensor.tril),
@@ -523,6 +568,10 @@ _SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.narrow, torch.narrow, Tensor.narrow),
     (F.index_select, torch.index_select, Tensor.index_select),
     (F.gather, torch.gather, Tensor.gather),
+    (F.masked_select, torch.masked_select, Tensor.masked_select),
+    (_scatter, torch.scatter, Tensor.scatter),
+    (F.scatter_add, torch.scatter_add, Tensor.scatter_add),
+    (F.index_add, torch.index_add, Tensor.index_add),
     (F.cat, torch.cat, torch.concat, torch.concatenate),
     (F.stack, torch.stack),
     (F.split, torch.split, Tensor.split),

@@ -84,6 +84,9 @@ def test_einsum_says_what_does_not_fit(equation: str, message: str) -> None:
         F.einsum(equation, *operands)
 
 
+COUNTS = torch.tensor([2, 0, 1])
+PLACES = torch.tensor([[0, 2, 1, 3], [1, 3, 0, 2]])
+
 # x is (3, 4), v (4), w (4, 2).
 SPELLINGS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
     "torch.einsum('ij,jk', x, w)": lambda x, v, w: torch.einsum("ij,jk", x, w),
@@ -108,6 +111,44 @@ SPELLINGS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
     "x.diag()": lambda x, v, w: x.diag(),
     "torch.diag(v, 1)": lambda x, v, w: torch.diag(v, 1),
     "v.diag_embed()": lambda x, v, w: v.diag_embed(),
+    "x.std_mean(1)": lambda x, v, w: torch.std_mean(x, 1),
+    "torch.std_mean(x, 0, False)": lambda x, v, w: torch.std_mean(x, 0, False),
+    "torch.var_mean(x, dim=0, correction=0, keepdim=True)": lambda x, v, w: torch.var_mean(
+        x, dim=0, correction=0, keepdim=True
+    ),
+    "v.outer(x[:, 0])": lambda x, v, w: v.outer(x[:, 0]),
+    "torch.ger(v, v)": lambda x, v, w: torch.ger(v, v),
+    "x.tile(2, 1)": lambda x, v, w: x.tile(2, 1),
+    "torch.tile(x, (2,))": lambda x, v, w: torch.tile(x, (2,)),
+    "x.repeat_interleave(2)": lambda x, v, w: x.repeat_interleave(2),
+    "x.repeat_interleave(COUNTS, dim=0)": lambda x, v, w: x.repeat_interleave(COUNTS, dim=0),
+    "x[torch.repeat_interleave(COUNTS)]": lambda x, v, w: x[torch.repeat_interleave(COUNTS)],
+    "x.roll(1, 0)": lambda x, v, w: x.roll(1, 0),
+    "x.roll(shifts=(1, 2), dims=(0, 1))": lambda x, v, w: x.roll(shifts=(1, 2), dims=(0, 1)),
+    "x.masked_select(x > 0)": lambda x, v, w: x.masked_select(x > 0),
+    "v.masked_select(x > 0)": lambda x, v, w: torch.masked_select(v, x > 0),
+    "x.scatter(1, PLACES, w.T)": lambda x, v, w: x.scatter(1, PLACES, w.t()),
+    "x.scatter(1, PLACES, value=2.0)": lambda x, v, w: x.scatter(1, PLACES, value=2.0),
+    "x.scatter_add(1, PLACES, w.T)": lambda x, v, w: x.scatter_add(1, PLACES, w.t()),
+    "torch.index_add(v, 0, COUNTS, x[:, 1], alpha=2)": lambda x, v, w: torch.index_add(v, 0, COUNTS, x[:, 1], alpha=2),
+    "torch.special.erf(x) + x.erfc()": lambda x, v, w: torch.special.erf(x) + x.erfc(),
+    "x.log2() of positive": lambda x, v, w: x.exp().log2() + x.square().log10() + x.exp2(),
+    "x.arctan2(v)": lambda x, v, w: x.arctan2(v),
+    "x % 0.7": lambda x, v, w: x % 0.7,
+    "x % v": lambda x, v, w: x % v,
+    "x.fmod(0.7)": lambda x, v, w: x.fmod(0.7),
+    "x.lerp(v, 0.3)": lambda x, v, w: x.lerp(v, 0.3),
+    "torch.lerp(x, x * v, v)": lambda x, v, w: torch.lerp(x, x * v, v),
+    "v.addcmul(x, x, value=2)": lambda x, v, w: v.addcmul(x, x, value=2),
+    "torch.addcdiv(x, x, v)": lambda x, v, w: torch.addcdiv(x, x, v),
+    "x.logaddexp(v)": lambda x, v, w: x.logaddexp(v),
+    "x.nan_to_num(nan=1.0)": lambda x, v, w: x.nan_to_num(nan=1.0),
+    "x.tanh().arctanh() + x.sinh().asinh() + x.cosh()": lambda x, v, w: (
+        x.tanh().arctanh() + x.sinh().asinh() + x.cosh()
+    ),
+    "x.sin().arcsin() + x.cos().acos() + x.tan().atan()": lambda x, v, w: (
+        x.sin().arcsin() + x.cos().acos() + x.tan().atan()
+    ),
 }
 
 
@@ -136,17 +177,19 @@ def test_torchs_spellings(spelling: str) -> None:
             torch.testing.assert_close(leaf.grad, gradient)
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        lambda x: torch.norm(x, "nuc"),
-        lambda x: torch.linalg.norm(x, 2),
-        lambda x: torch.linalg.matrix_norm(x, "nuc"),
-    ],
-)
-def test_norms_made_of_singular_values_are_refused(code: Callable[[Tensor], Tensor]) -> None:
+REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "nuclear norm": (lambda x: torch.norm(x, "nuc"), "singular values"),
+    "spectral norm": (lambda x: torch.linalg.norm(x, 2), "singular values"),
+    "nuclear matrix norm": (lambda x: torch.linalg.matrix_norm(x, "nuc"), "singular values"),
+    "scatter with reduce": (lambda x: x.scatter(0, PLACES, x, reduce="add"), "no formula for `reduce`"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_has_no_formula_is_refused(case: str) -> None:
+    code, message = REFUSED[case]
     for mode in (Tape(), by_hand()):
-        with mode, pytest.raises(FormulaError, match="singular values"):
+        with mode, pytest.raises(FormulaError, match=message):
             code(drawn(3, 4))
 
 

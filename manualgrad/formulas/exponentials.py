@@ -10,6 +10,8 @@ Shapes: x, y (*) any shape. Saves x, or y alone where the slope is cheaper to wr
 Source: any calculus book.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -98,6 +100,66 @@ class Log1pFunction(Pointwise):
         return d / (x + 1)
 
 
+class Log2Function(Pointwise):
+    r"""Logarithm to the base 2.
+
+        forward    y  = ln x / ln 2
+        backward   dx = dy / (x ln 2)
+
+    Saves x.
+    """
+
+    autocast = "float32 on cuda"
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return torch.log2(x)
+
+    @staticmethod
+    def slope(d: Tensor, x: Tensor) -> Tensor:
+        return d / (x * math.log(2))
+
+
+class Log10Function(Pointwise):
+    r"""Logarithm to the base 10.
+
+        forward    y  = ln x / ln 10
+        backward   dx = dy / (x ln 10)
+
+    Saves x.
+    """
+
+    autocast = "float32 on cuda"
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return torch.log10(x)
+
+    @staticmethod
+    def slope(d: Tensor, x: Tensor) -> Tensor:
+        return d / (x * math.log(10))
+
+
+class Exp2Function(Pointwise):
+    r"""Power of 2.
+
+        forward    y  = 2^x
+        backward   dx = dy y ln 2
+
+    Saves y.
+    """
+
+    saves = "output"
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return torch.exp2(x)
+
+    @staticmethod
+    def slope(d: Tensor, y: Tensor) -> Tensor:
+        return d * (y * math.log(2))
+
+
 def exp(input: Tensor) -> Tensor:
     """`e ** input`, elementwise. Same values and gradients as `torch.exp`.
 
@@ -144,3 +206,39 @@ def log1p(input: Tensor) -> Tensor:
     tensor(0.2500)
     """
     return call(Log1pFunction, input)
+
+
+def log2(input: Tensor) -> Tensor:
+    """Logarithm to the base 2, elementwise. Same values and gradients as `torch.log2`.
+
+    >>> import torch
+    >>> x = torch.tensor(1.0, requires_grad=True)
+    >>> log2(x).backward()
+    >>> x.grad
+    tensor(1.4427)
+    """
+    return call(Log2Function, input)
+
+
+def log10(input: Tensor) -> Tensor:
+    """Logarithm to the base 10, elementwise. Same values and gradients as `torch.log10`.
+
+    >>> import torch
+    >>> x = torch.tensor(1.0, requires_grad=True)
+    >>> log10(x).backward()
+    >>> x.grad
+    tensor(0.4343)
+    """
+    return call(Log10Function, input)
+
+
+def exp2(input: Tensor) -> Tensor:
+    """`2 ** input`, elementwise. Same values and gradients as `torch.exp2`.
+
+    >>> import torch
+    >>> x = torch.tensor(0.0, requires_grad=True)
+    >>> exp2(x).backward()
+    >>> x.grad
+    tensor(0.6931)
+    """
+    return call(Exp2Function, input)

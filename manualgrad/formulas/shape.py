@@ -231,6 +231,35 @@ class FlipFunction(Formula):
         return x_t.flip(ctx.dims)
 
 
+class RollFunction(Formula):
+    r"""Elements moved along some dimensions; those that leave at the end come in at the beginning.
+
+        forward    y_(i+shift) = x_i
+        backward   dx_i  = dy_(i+shift)
+        tangent    y'_(i+shift) = x'_i
+
+    Saves nothing.
+    """
+
+    opmath = False
+
+    @staticmethod
+    def forward(x: Tensor, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Tensor:
+        return x.roll(shifts, dims)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, tuple[int, ...], tuple[int, ...]], output: Tensor) -> None:
+        _, ctx.shifts, ctx.dims = inputs
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
+        return dy.roll([-shift for shift in ctx.shifts], ctx.dims), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
+        return x_t.roll(ctx.shifts, ctx.dims)
+
+
 class ToFunction(Formula):
     r"""Another dtype, another device, another order in memory.
 
@@ -440,6 +469,33 @@ def flip(input: Tensor, dims: Sequence[int]) -> Tensor:
     tensor([2., 1., 0.])
     """
     return call(FlipFunction, input, tuple(dims))
+
+
+def roll(
+    input: Tensor, shifts: int | tuple[int, ...] | list[int], dims: int | tuple[int, ...] | list[int] | None = None
+) -> Tensor:
+    """The elements `shifts` places further along `dims`, in a circle. Same gradients as `torch.roll`.
+
+    Without `dims` they move through the flattened tensor, whose shape comes back.
+
+    >>> import torch
+    >>> roll(torch.tensor([1.0, 2.0, 3.0]), 1)
+    tensor([3., 1., 2.])
+    """
+    given = () if dims is None else dims
+    shifts, given = ((v,) if isinstance(v, int) else tuple(v) for v in (shifts, given))
+    return call(RollFunction, input, shifts, given)
+
+
+def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
+    """`input` laid side by side `dims[d]` times along dimension d, the last first. Same gradients as `torch.tile`.
+
+    >>> import torch
+    >>> tile(torch.tensor([[1.0], [2.0]]), (3,))
+    tensor([[1., 1., 1.],
+            [2., 2., 2.]])
+    """
+    return call(RepeatFunction, input, (1,) * (input.dim() - len(dims)) + tuple(dims))
 
 
 def clone(input: Tensor, *, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:

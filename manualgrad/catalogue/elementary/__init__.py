@@ -3,6 +3,7 @@
 from manualgrad.catalogue.elementary import (
     arithmetic,
     choice,
+    elementwise,
     extremes,
     indexing,
     joining,
@@ -17,6 +18,7 @@ from manualgrad.catalogue.row import Row
 ROWS: tuple[Row, ...] = (
     *arithmetic.ROWS,
     *pointwise.ROWS,
+    *elementwise.ROWS,
     *matmul.ROWS,
     *reductions.ROWS,
     *extremes.ROWS,

@@ -9,6 +9,7 @@ from manualgrad import functional as F
 from manualgrad.catalogue.elementary.choice import MASK
 from manualgrad.catalogue.row import Row, constant, integers, normal, sample, signed_as
 from manualgrad.formulas.indexing import GatherFunction, GetitemFunction, IndexSelectFunction, SetitemFunction
+from manualgrad.formulas.scatter import IndexAddFunction, ScatterAddFunction, ScatterFunction
 
 
 def _set(input: Tensor, index: Any, value: Any) -> Tensor:
@@ -17,6 +18,8 @@ def _set(input: Tensor, index: Any, value: Any) -> Tensor:
     y[index] = value
     return y
 
+
+_EVERY_FOURTH = integers([list(range(0, 1024, 4))] * 512)
 
 ROWS: tuple[Row, ...] = (
     Row(
@@ -93,6 +96,40 @@ ROWS: tuple[Row, ...] = (
             sample(normal(3, 4), 0, integers([[1, 1, 2]])),
             sample(normal(), 0, integers(0)),
         ),
-        realistic=sample(normal(512, 1024), 1, integers([list(range(0, 1024, 4))] * 512)),
+        realistic=sample(normal(512, 1024), 1, _EVERY_FOURTH),
+    ),
+    Row(
+        F.scatter,
+        signed_as(F.scatter, torch.scatter),
+        ScatterFunction,
+        samples=(
+            sample(normal(3, 4), 1, integers([[0, 2], [1, 3], [2, 0]]), normal(3, 2)),
+            sample(normal(3, 4), 0, integers([[0, 2, 1]]), 1.5),
+            sample(constant(normal(3, 4)), -1, integers([[0], [2]]), normal(2, 1)),
+            sample(normal(), 0, integers(0), normal()),
+        ),
+        realistic=sample(normal(512, 1024), 1, _EVERY_FOURTH, normal(512, 256)),
+    ),
+    Row(
+        F.scatter_add,
+        torch.scatter_add,
+        ScatterAddFunction,
+        samples=(
+            sample(normal(3, 4), 1, integers([[0, 2], [1, 1], [2, 2]]), normal(3, 2)),
+            sample(constant(normal(3, 4)), 0, integers([[0, 2, 0]]), normal(1, 3)),
+            sample(normal(), 0, integers(0), normal()),
+        ),
+        realistic=sample(normal(512, 1024), 1, _EVERY_FOURTH, normal(512, 256)),
+    ),
+    Row(
+        F.index_add,
+        torch.index_add,
+        IndexAddFunction,
+        samples=(
+            sample(normal(3, 4), 0, integers([2, 0, 2]), normal(3, 4)),
+            sample(normal(3, 4), -1, integers([1]), normal(3, 1), alpha=-0.3),
+            sample(constant(normal(3)), 0, integers([1, 1]), normal(2)),
+        ),
+        realistic=sample(normal(512, 1024), 0, integers(list(range(0, 512, 2))), normal(256, 1024)),
     ),
 )

@@ -15,6 +15,7 @@ from manualgrad.formulas.shape import (
     PermuteFunction,
     RepeatFunction,
     ReshapeFunction,
+    RollFunction,
     ToFunction,
     TransposeFunction,
 )
@@ -179,6 +180,25 @@ ROWS: tuple[Row, ...] = (
             sample(normal(2, 0), (0,)),
         ),
         realistic=sample(normal(512, 1024), (1,)),
+    ),
+    Row(
+        F.roll,
+        torch.roll,
+        RollFunction,
+        samples=(
+            sample(normal(3, 4), 1),
+            sample(normal(3, 4), (1, -2), (0, 1)),
+            sample(normal(3, 4), 2, -1),
+            sample(normal(2, 0), 1, 0),
+        ),
+        realistic=sample(normal(512, 1024), 3, 1),
+    ),
+    Row(
+        F.tile,
+        torch.tile,
+        RepeatFunction,
+        samples=(sample(normal(2, 3), (2,)), sample(normal(3), (2, 2)), sample(normal(), (2,))),
+        realistic=sample(normal(16, 1024), (32, 1)),
     ),
     Row(
         F.clone,

@@ -1,0 +1,81 @@
+"""Short functions of torch that are two or three elementary formulas in a row.
+
+Source: what torch's documentation says of each.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from manualgrad.formulas.arithmetic import mul
+from manualgrad.formulas.indexing import getitem, index_select
+from manualgrad.formulas.reductions import Dim, mean, std, var
+from manualgrad.formulas.shape import broadcast_tensors, reshape, unsqueeze
+
+
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """The products of each element of one vector with each of another. Same gradients as `torch.outer`.
+
+    Raises RuntimeError for what is not a vector.
+
+    >>> import torch
+    >>> outer(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
+    if input.dim() != 1 or vec2.dim() != 1:
+        raise RuntimeError(f"outer: input and vec2 must be vectors, got {tuple(input.shape)} and {tuple(vec2.shape)}")
+    return mul(unsqueeze(input, 1), vec2)
+
+
+def var_mean(
+    input: Tensor, dim: Dim = None, *, correction: float | None = 1, keepdim: bool = False
+) -> tuple[Tensor, Tensor]:
+    """The variance and the mean, of all elements or of those along `dim`. Same gradients as `torch.var_mean`.
+
+    >>> import torch
+    >>> var_mean(torch.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """
+    return var(input, dim, correction=correction, keepdim=keepdim), mean(input, dim, keepdim)
+
+
+def std_mean(
+    input: Tensor, dim: Dim = None, *, correction: float | None = 1, keepdim: bool = False
+) -> tuple[Tensor, Tensor]:
+    """The standard deviation and the mean, of all elements or of those along `dim`. Same as `torch.std_mean`.
+
+    >>> import torch
+    >>> std_mean(torch.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """
+    return std(input, dim, correction=correction, keepdim=keepdim), mean(input, dim, keepdim)
+
+
+def repeat_interleave(
+    input: Tensor, repeats: int | Tensor, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Every element repeated on the spot, or every slice along `dim`. Same gradients as `torch.repeat_interleave`.
+
+    `repeats` is a number, or a tensor of one number for all or one for each. RuntimeError where they are too few.
+
+    >>> import torch
+    >>> repeat_interleave(torch.tensor([1.0, 2.0]), torch.tensor([1, 2]))
+    tensor([1., 2., 2.])
+    """
+    if dim is None:
+        input, dim = reshape(input, (-1,)), 0
+    n = input.shape[dim] if input.dim() else 1
+    numbers = torch.arange(n, device=input.device)
+    return index_select(input, dim, torch.repeat_interleave(numbers, repeats, output_size=output_size))
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where the mask (boolean) says so, in a row. Same values and gradients as `torch.masked_select`.
+
+    >>> import torch
+    >>> masked_select(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([True, False, True]))
+    tensor([1., 3.])
+    """
+    return getitem(*broadcast_tensors(input, mask))
