@@ -241,6 +241,11 @@ def lowered(*tensors: Tensor | None) -> tuple[Any, ...]:
     return _cast_for_autocast("lower", tensors) if _autocast_on() else tensors
 
 
+def raised(*tensors: Tensor | None) -> tuple[Any, ...]:
+    """What autocast makes of the arguments of a loss; for losses of which it leaves some forms alone."""
+    return _cast_for_autocast("float32", tensors) if _autocast_on() else tensors
+
+
 def save(ctx: Any, *tensors: Tensor | None) -> None:
     """Keep inputs and outputs for `backward` and for `jvp`.
 

@@ -741,3 +741,20 @@ def test_margins_of_no_samples_are_defined(ours: Callable[..., Tensor], target: 
         assert loss.isnan() if reduction == "mean" else loss == 0
     (dx,) = torch.autograd.grad(loss.sum(), x)
     assert dx.shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "huber_loss"])
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_half_precision_under_autocast_comes_out_as_torchs(name: str, reduction: str, weighted: bool) -> None:
+    draws = torch.Generator().manual_seed(0)
+    x, t, w = (torch.rand(3, 4, generator=draws).bfloat16().requires_grad_() for _ in range(3))
+    given = {"reduction": reduction, "weight": w if weighted else None}
+    with torch.autocast("cpu", torch.bfloat16):
+        y, y_torch = (getattr(shelf, name)(x, t, **given) for shelf in (F, T))
+    assert y.dtype == y_torch.dtype
+    torch.testing.assert_close(y, y_torch)
+    leaves = [x, t, w][: 3 if weighted else 2]
+    torch.testing.assert_close(
+        *(torch.autograd.grad(value.sum(), leaves) for value in (y, y_torch)), rtol=0.02, atol=1e-3
+    )

@@ -21,12 +21,11 @@ from torch import Tensor, nn
 from torch.nn import _reduction
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast
+from manualgrad.formula import Formula, call, moving, raised, reduce, save, spread, unbroadcast
 
 
 class L1LossFunction(Formula):
     complex = "refused"
-    autocast = "float32"
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
@@ -34,7 +33,7 @@ class L1LossFunction(Formula):
             return F.l1_loss(x, t, reduction=reduction)
         if weight.shape != x.shape:  # written out, since F.l1_loss forgets its weight under every torch-function mode
             raise ValueError(f"weight must have the shape of input, {tuple(x.shape)}, got {tuple(weight.shape)}")
-        loss = F.l1_loss(x, t, reduction="none") * weight
+        loss = (x - t).abs() * weight
         return loss.sum() / weight.sum() if reduction == "mean" else reduce(loss, reduction)
 
     @staticmethod
@@ -104,6 +103,8 @@ def l1_loss(
     """
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
+    if weight is None:  # with weights torch's own operations are left alone by autocast, each as it is
+        input, target = raised(input, target)
     return call(L1LossFunction, input, target, weight, reduction)
 
 

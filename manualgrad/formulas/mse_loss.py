@@ -18,12 +18,10 @@ from torch import Tensor, nn
 from torch.nn import _reduction
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast
+from manualgrad.formula import Formula, call, moving, raised, reduce, save, spread, unbroadcast
 
 
 class MSELossFunction(Formula):
-    autocast = "float32"
-
     @staticmethod
     def forward(x: Tensor, t: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
         return F.mse_loss(x, t, reduction=reduction, weight=weight)  # type: ignore[call-arg]
@@ -88,6 +86,8 @@ def mse_loss(
     """
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
+    if weight is None:  # with weights torch's own operations are left alone by autocast, each as it is
+        input, target = raised(input, target)
     return call(MSELossFunction, input, target, weight, reduction)
 
 
