@@ -292,6 +292,13 @@ def test_list_of_one_formula_is_all_that_is_said_about_it(capsys: pytest.Capture
     assert "Exponentials and logarithms, applied" in out
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full, as Linux has")
+def test_a_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(manualgrad("explain", "--list"), stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "manualgrad explain: no space left on the device\n")
+
+
 def test_list_of_a_function_that_is_several_formulas(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list", "multi_head_attention_forward"]) == 0
     first, _, text = capsys.readouterr().out.partition("\n\n")

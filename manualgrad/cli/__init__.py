@@ -7,6 +7,7 @@ one line on stderr and status 2; Ctrl-C becomes one line and status 130.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -59,8 +60,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _interrupted()
         raise
     except BrokenPipeError:  # `manualgrad list | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return BROKEN_PIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"manualgrad {command}: no space left on the device", file=sys.stderr)
+        _drop_output()
+        return 1
+
+
+def _drop_output() -> None:
+    """What is still to be written at the end of the process goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(command: str | None, words: list[str]) -> int:

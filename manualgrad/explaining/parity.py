@@ -85,7 +85,7 @@ def compare(
     equal if they differ by at most `atol + rtol * largest element`; the defaults follow the dtype.
 
     Models, their gradients and buffers stay as they are; both see the same random numbers.
-    Raises ValueError if the models do not call the same number of layers.
+    Raises TypeError for what is no module, ValueError if the models do not call the same number of layers.
 
     >>> import copy
     >>> from torch import nn
@@ -97,6 +97,9 @@ def compare(
     >>> culprit.layer, culprit.what
     ('1', 'output')
     """
+    for name, model in (("model_a", model_a), ("model_b", model_b)):
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"compare: {name} must be a torch.nn.Module, got {type(model).__name__}")
     a = _Run(model_a, inputs, loss or _every_element)
     b = _Run(model_b, inputs, loss or _every_element)
     return Comparison(tuple(_Judge(rtol, atol).rows(a, b, _matched(a, b))))

@@ -276,3 +276,8 @@ def test_the_table() -> None:
     assert lines[0].split() == ["layer", "what", "shape", "difference"]
     assert "The first wrong one is the output of 1;" in lines[-1]
     assert any("culprit" in line and line.startswith("1 ") for line in lines)
+
+
+def test_what_is_no_module_is_named() -> None:
+    with pytest.raises(TypeError, match=r"^compare: model_b must be a torch.nn.Module, got NoneType$"):
+        compare(nn.Linear(2, 1), None, torch.ones(1, 2))  # type: ignore[arg-type]
