@@ -23,6 +23,7 @@ from manualgrad.checking.target import Leaf, Target, Trace
 UNIT_ROWS = 40  # with at most this many output elements, backward is asked for every row of the Jacobian
 _ENTRIES = 2_000_000  # of a Jacobian that is held in memory
 _SECONDS = 1.5  # for measuring one input entry by entry
+_FEW = 3  # entries that are measured one by one sooner than they are asked about together
 _SAMPLE = 96  # rows and columns that are sampled where all would take too long
 
 
@@ -232,6 +233,9 @@ class Point:
         suspects = []
         for k, span in enumerate(self.spans()) if len(self.values) > 1 else ():
             if span.stop == span.start or k in self.excluded:
+                continue
+            if span.stop - span.start <= _FEW:
+                suspects.append(k)
                 continue
             for seed in (11, 12):
                 u = torch.zeros(n, dtype=torch.float64)
