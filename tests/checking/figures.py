@@ -1,10 +1,11 @@
 """What `check` reaches beside torch's gradcheck, on the corpus: `python -m tests.checking.figures` measures it anew.
 
 The figures are kept in `figures.json`; the README and `docs/codes.md` are written from there. gradcheck gets float64
-copies, asks for every gradient, and is not asked about what it has no way of knowing (a reference, a declared
-surrogate, nested inputs). With every flag, it also checks forward mode where there is a `jvp`, batched and undefined
-gradients, and gradgradcheck. A wrong Function is caught if it returns False or raises; on a right one that is a false
-alarm. Times are processor time, the two in turn, the median of the ratios of seven pairs.
+copies, asks for every gradient, those of a module's parameters too, and is not asked about what it has no way of
+knowing (a reference, a declared surrogate, nested inputs). With every flag, it also checks forward mode where there is
+a `jvp`, batched and undefined gradients, and gradgradcheck. A wrong Function is caught if it returns False or raises;
+on a right one that is a false alarm. Times are processor time, the two in turn, the median of the ratios of seven
+pairs.
 """
 
 from __future__ import annotations
@@ -53,22 +54,34 @@ def asked(example: Example) -> Callable[..., bool] | None:
     nested = any(isinstance(x, (list, tuple, dict)) for x in example.inputs)
     if nested or not tensors or set(example.options) & {"reference", "surrogate"}:
         return None
-    fn = example.fn
-    if isinstance(fn, nn.Module):
-        fn = copy.deepcopy(fn).double()
+    fn, count = example.fn, len(example.inputs)
+    module = copy.deepcopy(fn).double() if isinstance(fn, nn.Module) else None
+    parameters = {n: p for n, p in module.named_parameters() if p.requires_grad} if module is not None else {}
+
+    def by_parameters(*inputs: Any) -> Any:
+        """The module as a function of its parameters too; gradcheck moves them where they are, and costs least so."""
+        assert module is not None
+        return module(*inputs[:count])
+
+    def functional(*inputs: Any) -> Any:
+        """The same for forward mode, which hands over other tensors."""
+        assert module is not None
+        return torch.func.functional_call(module, dict(zip(parameters, inputs[count:], strict=True)), inputs[:count])
+
     function = inspect.isclass(fn)
-    call = fn.apply if function else fn
+    call = by_parameters if module is not None else fn.apply if function else fn
     has_jvp = not function or fn.jvp is not Function.jvp
 
     def run(every_flag: bool = False) -> bool:
         torch.manual_seed(0)
-        inputs = [_wide(x) if isinstance(x, Tensor) else x for x in example.inputs]
+        inputs = [*(_wide(x) if isinstance(x, Tensor) else x for x in example.inputs), *parameters.values()]
         flags: dict[str, Any] = {"check_forward_ad": has_jvp, "check_batched_grad": True} if every_flag else {}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                right = bool(gradcheck(call, inputs, raise_exception=False, **flags))
-                return right and (not every_flag or bool(gradgradcheck(call, inputs, raise_exception=False)))
+                whole = functional if module is not None and every_flag else call
+                right = bool(gradcheck(whole, inputs, raise_exception=False, **flags))
+                return right and (not every_flag or bool(gradgradcheck(whole, inputs, raise_exception=False)))
         except Exception:  # the Function's own, or gradcheck's refusal
             return False
 

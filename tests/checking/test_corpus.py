@@ -48,3 +48,22 @@ def test_nothing_is_changed() -> None:
     for name, value in module.state_dict().items():
         assert torch.equal(value, before[name]), name
     assert all(p.grad is None for p in module.parameters())
+
+
+def test_a_tied_parameter_is_one_and_a_module_gets_its_own_back() -> None:
+    """A tied weight is moved in both of its places; the module holds the same objects afterwards."""
+    tied = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Tanh(), torch.nn.Linear(3, 3))
+    tied[2].weight = tied[0].weight
+    tied[0].bias.requires_grad_(False)
+    held = [id(t) for t in tied.parameters()]
+    report = check(tied, torch.randn(4, 3, generator=torch.Generator().manual_seed(0)))
+    assert report.passed, str(report)
+    assert "(12 x 24)" in report.tried[0]  # by the 12 inputs, the weight and the second bias
+    assert [id(t) for t in tied.parameters()] == held
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_scripted_module() -> None:
+    scripted = torch.jit.script(torch.nn.Linear(3, 2))
+    report = check(scripted, torch.randn(4, 3, generator=torch.Generator().manual_seed(0)))
+    assert report.passed, str(report)
