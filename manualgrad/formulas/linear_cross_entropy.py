@@ -7,7 +7,7 @@ layer.
     tangent    y'   = sum_i (dz_i / dy) . z_i',  z' = x' W^T + x W'^T + b'
 
 q is the target, onehot or probabilities, smoothed and weighted, and n the number of samples or the sum of their
-weights, as in `cross_entropy`, which also says what dt and dw are. Rows are taken together until their logits fill 32
+weights, as in `cross_entropy`, which also says what dt and dw are. Rows are taken together until their logits fill 16
 MiB, but no fewer than 64 of them.
 
 Where the logits would take more memory than the gradients, forward makes the gradients along with the loss, for dy = 1:
@@ -41,7 +41,7 @@ from manualgrad.formula import (
     values_are_visible,
 )
 
-MEMORY = 32 * 2**20  # bytes of logits at a time
+MEMORY = 16 * 2**20  # bytes of logits at a time
 FEWEST = 64  # rows at a time
 SMALL = 2**16  # as many logits are computed twice rather than kept anything of
 _ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
