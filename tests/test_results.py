@@ -61,10 +61,11 @@ def _row(name: str, result: str, reference: str, runs: str, seconds: str) -> lis
 
 
 def _shown(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Of a trained network the metrics of its test, the main one first; of a study, all that it measured."""
-    tested = {n: v for n, v in metrics.items() if n.startswith("test_") and not n.endswith("_loss")}
+    """All that was measured, the main figure first; of a training without the epoch that was chosen, and by what."""
+    chosen_by = [n for n in metrics if n.startswith("val_")] if "epoch" in metrics else []
     main = main_metric(metrics)
-    return {n: metrics[n] for n in sorted(tested or metrics, key=lambda n: n != main) if n != "epoch"}
+    names = sorted(metrics, key=lambda name: name != main)
+    return {n: metrics[n] for n in names if n not in ("epoch", "test_loss", *chosen_by)}
 
 
 def _metric(name: str, value: Any) -> str:
