@@ -10,8 +10,8 @@ gradient are 0 there; elsewhere a slope for each head, by which it prefers what 
 Protocol: the text is what scikit-learn says of its data sets, 43,000 characters; a tenth of each description is for the
 test, another for validation, where settings were chosen. The same network of torch.nn layers is trained from the same
 weights on the same batches; the trigram model (Kneser-Ney) has the same training text.
-Measured with seed 0: validation loss 2.356 after 7 epochs (trigram 2.506). In the fast form ours and torch's are equal
-to four digits, 3.184.
+Measured with seed 0: validation loss 2.356 by ours and by torch's, equal to four digits (trigram 2.506); on the test
+text 2.519 (2.596).
 
     manualgrad train tiny_gpt                      or with --data.file my.txt, of 10,000 characters at least
 """
