@@ -6,7 +6,10 @@ every name that torch has for each of them; by it the tape and `by_hand` find th
 """
 
 from manualgrad.compositions.attention import multi_head_attention_forward as multi_head_attention_forward
+from manualgrad.compositions.combined import index_copy as index_copy
+from manualgrad.compositions.combined import index_fill as index_fill
 from manualgrad.compositions.combined import masked_select as masked_select
+from manualgrad.compositions.combined import meshgrid as meshgrid
 from manualgrad.compositions.combined import outer as outer
 from manualgrad.compositions.combined import repeat_interleave as repeat_interleave
 from manualgrad.compositions.combined import std_mean as std_mean

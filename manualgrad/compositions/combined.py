@@ -5,11 +5,13 @@ Source: what torch's documentation says of each.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from manualgrad.formulas.arithmetic import mul
-from manualgrad.formulas.indexing import getitem, index_select
+from manualgrad.formulas.indexing import getitem, index_select, setitem
 from manualgrad.formulas.reductions import Dim, mean, std, var
 from manualgrad.formulas.shape import broadcast_tensors, reshape, unsqueeze
 
@@ -69,6 +71,59 @@ def repeat_interleave(
     n = input.shape[dim] if input.dim() else 1
     numbers = torch.arange(n, device=input.device)
     return index_select(input, dim, torch.repeat_interleave(numbers, repeats, output_size=output_size))
+
+
+def meshgrid(*tensors: Tensor | list[Tensor] | tuple[Tensor, ...], indexing: str | None = None) -> tuple[Tensor, ...]:
+    """The coordinates of the points of a grid, given those along each of its axes. Same as `torch.meshgrid`.
+
+    `indexing` is "ij", the default, or "xy", which swaps the first two dimensions; RuntimeError for another word, and
+    for coordinates of more than one dimension.
+
+    >>> import torch
+    >>> meshgrid(torch.tensor([1.0, 2.0]), torch.tensor([3.0]), indexing="ij")
+    (tensor([[1.],
+            [2.]]), tensor([[3.],
+            [3.]]))
+    """
+    axes: Any = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
+    if indexing not in (None, "ij", "xy"):
+        raise RuntimeError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
+    places = list(range(len(axes)))
+    if indexing == "xy" and len(axes) > 1:
+        places[:2] = 1, 0
+    grid = []
+    for axis, place in zip(axes, places, strict=True):
+        if axis.dim() > 1:
+            raise RuntimeError(f"meshgrid: coordinates must have at most one dimension, got shape {tuple(axis.shape)}")
+        grid.append(reshape(axis, [-1 if k == place else 1 for k in range(len(axes))]))
+    return tuple(broadcast_tensors(*grid))
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float) -> Tensor:
+    """`input` with `value` in the slices of number `index` along `dim`. Same gradients as `torch.index_fill`.
+
+    >>> import torch
+    >>> index_fill(torch.zeros(3), 0, torch.tensor([0, 2]), 5.0)
+    tensor([5., 0., 5.])
+    """
+    return setitem(input, _at(input, dim, index), value)
+
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """`input` with the slices of number `index` along `dim` replaced by those of `source`. Same as `torch.index_copy`.
+
+    >>> import torch
+    >>> index_copy(torch.zeros(3), 0, torch.tensor([2, 0]), torch.tensor([5.0, 7.0]))
+    tensor([7., 0., 5.])
+    """
+    return setitem(input, _at(input, dim, index), source)
+
+
+def _at(input: Tensor, dim: int, index: Tensor) -> tuple[Any, ...]:
+    """The index of the slices along `dim`."""
+    if not -input.dim() <= dim < input.dim():
+        raise IndexError(f"dim {dim} is out of range for a tensor of shape {tuple(input.shape)}")
+    return *[slice(None)] * (dim % input.dim()), index
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:

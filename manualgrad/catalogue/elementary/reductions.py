@@ -103,7 +103,6 @@ ROWS: tuple[Row, ...] = (
             sample(fixed([[2.0, 0.0, 3.0, 0.0], [0.0, 1.0, -1.0, 2.0]]), 1),
         ),
         realistic=sample(normal(512, 1024), 1),
-        slow_because="four products of many in place of one division, which is wrong where an element is 0",
     ),
     Row(
         F.cumprod,
@@ -117,7 +116,6 @@ ROWS: tuple[Row, ...] = (
             sample(fixed(2.0, 0.0, 3.0, 0.0), 0),
         ),
         realistic=sample(normal(512, 1024), 1),
-        slow_because="a recurrence in place of one division, which is wrong where an element is 0",
     ),
     Row(
         F.vector_norm,
