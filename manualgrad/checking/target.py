@@ -184,6 +184,11 @@ class Target:
         """The floating-point arguments that are not differentiated by, in float64."""
         return dict(zip(self._constant_names, self._in_dtype(torch.float64), strict=True))
 
+    @property
+    def arguments(self) -> list[Leaf]:
+        """The leaves that come from the arguments, which are the first; the others are a module's parameters."""
+        return self.leaves[: len(self.leaves) - len(self._parameters)]
+
     def _in_dtype(self, dtype: torch.dtype) -> list[Tensor]:
         if self.native:
             return self._constants

@@ -24,9 +24,10 @@ def non_contiguous(point: Point) -> Iterator[Finding]:
     trace = None
     try:
         if not point.target.random:  # random numbers are drawn in the order of the memory
-            values = [
-                v if n.is_complex else _strided(v) for n, v in zip(point.target.leaves, point.values, strict=True)
-            ]
+            values = list(point.values)
+            for k, leaf in enumerate(point.target.arguments):  # parameters are contiguous, and batch_norm relies on it
+                if not leaf.is_complex:
+                    values[k] = _strided(values[k])
             trace = point.target.trace(values, copy=False)
     except Exception as raised:  # the function's own complaint
         deliberate = isinstance(raised, AssertionError) or "must be contiguous" in str(raised)

@@ -62,6 +62,13 @@ def test_a_tied_parameter_is_one_and_a_module_gets_its_own_back() -> None:
     assert [id(t) for t in tied.parameters()] == held
 
 
+def test_batch_norm_behind_a_layer() -> None:
+    """Its backward misreads a weight with gaps between its elements, which no module has."""
+    module = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3))
+    report = check(module, torch.randn(4, 3, generator=torch.Generator().manual_seed(0)))
+    assert report.passed, str(report)
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_scripted_module() -> None:
     scripted = torch.jit.script(torch.nn.Linear(3, 2))
