@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from manualgrad.checking.expressions import Library, Operand, name_constant
+from manualgrad.checking.expressions import Operand, Vocabulary, name_constant
 from manualgrad.checking.numeric import Array, Index, Mask
 from manualgrad.checking.report import Finding
 
@@ -172,17 +172,17 @@ class Case:
         return np.concatenate(got), np.concatenate(true), merged
 
     @cached_property
-    def library(self) -> Library:
+    def vocabulary(self) -> Vocabulary:
         """Simple expressions of everything at hand, in the cells."""
-        return Library(self.cells[2])
+        return Vocabulary(self.cells[2])
 
     def simplicity(self, numbers: Array) -> float:
         """The cost of the simplest expression, or product of two, that these values are proportional to."""
         nonzero = numbers[numbers != 0]
         if len(nonzero) and np.allclose(np.abs(nonzero), np.abs(nonzero[0]), rtol=1e-6):
             return 0.0
-        costs = [e.cost for e, _, _ in self.library.singles(numbers)]
-        return min(costs or [a.cost + b.cost + 5 for a, b, _, _ in self.library.pairs(numbers)] or [np.inf])
+        costs = [e.cost for e, _, _ in self.vocabulary.singles(numbers)]
+        return min(costs or [a.cost + b.cost + 5 for a, b, _, _ in self.vocabulary.pairs(numbers)] or [np.inf])
 
     def constant(self, c: float) -> str:
         """The name of `c`, or its digits."""

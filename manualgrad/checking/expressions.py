@@ -1,6 +1,6 @@
 """Names for numbers: which constant, and which simple expression of the quantities at hand, a list of numbers is.
 
-`name_constant` knows 2, 1/2, pi, ln 2, the sizes of the tensors and the scalar arguments. `Library` holds simple
+`name_constant` knows 2, 1/2, pi, ln 2, the sizes of the tensors and the scalar arguments. `Vocabulary` holds simple
 expressions (y, 1 - y, x^2, exp(x), the slope of a sigmoid ...) of operands, and finds those that are proportional to
 given numbers, alone, as products and as quotients of two.
 """
@@ -170,7 +170,7 @@ _UNARY: tuple[tuple[str, float, Callable[[Array], Array]], ...] = (
 )
 
 
-class Library:
+class Vocabulary:
     """Simple expressions of the operands, and the search for those that are proportional to given numbers."""
 
     def __init__(self, operands: list[Operand]) -> None:

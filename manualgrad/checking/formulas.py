@@ -20,7 +20,7 @@ def sibling(case: Case) -> Finding | None:
     got, true, _ = case.cells
     if len(got) < 3:
         return None
-    by_form = {(e.form, e.operand): e for e in case.library.expressions}
+    by_form = {(e.form, e.operand): e for e in case.vocabulary.expressions}
     for (form, operand), first in by_form.items():
         for pair in _SIBLINGS:
             second = by_form.get((pair[1 - pair.index(form)], operand)) if form in pair else None
@@ -47,7 +47,7 @@ def factor(case: Case, only: Callable[[Expression, bool], bool] = lambda e, extr
     if len(got) < 3:
         return None
     best: tuple[float, Expression, float, bool] | None = None
-    for e in case.library.expressions:
+    for e in case.vocabulary.expressions:
         for extra in (False, True):
             if not only(e, extra):
                 continue
@@ -91,7 +91,7 @@ def operand(case: Case) -> Finding | None:
         return None
     ratio = got / true
     best: tuple[float, Expression, Expression] | None = None
-    for first, second, p, q in case.library.pairs(ratio):
+    for first, second, p, q in case.vocabulary.pairs(ratio):
         if p == q:
             continue
         used, needed = (first, second) if p == 1 else (second, first)
@@ -119,7 +119,7 @@ def quotient(case: Case) -> Finding | None:
         return None
     ratio = got / true
     best: tuple[float, Expression, Expression, int, int] | None = None
-    for first, second, p, q in case.library.pairs(ratio):
+    for first, second, p, q in case.vocabulary.pairs(ratio):
         c = proportion(ratio, first.values**p * second.values**q, 1)
         if c is None:
             continue
@@ -157,12 +157,12 @@ def term(case: Case, pairs: bool = False) -> Finding | None:
     c = proportion(difference, np.ones_like(difference), 1)
     if c is not None and case.natural(c):
         best = 0.0, "1", c
-    for e, c, p in case.library.singles(difference):
+    for e, c, p in case.vocabulary.singles(difference):
         cost = e.cost + (0 if abs(abs(c) - 1) < 1e-5 else 1 if case.natural(c) else 3) + (p == -1)
         if best is None or cost < best[0]:
             best = cost, e.text if p == 1 else f"1 / ({e.text})", c
     if best is None and pairs:
-        for first, second, p, q in case.library.pairs(difference):
+        for first, second, p, q in case.vocabulary.pairs(difference):
             product = first.values**p * second.values**q
             found = proportion(difference, product, 1)
             if found is None:
