@@ -48,6 +48,7 @@ AT_CORNERS: dict[str, set[str]] = {
     "clamp": {"spurious"},  # min = max: constant, and torch passes the gradient on where x equals both
     "pow": {"forward-ad"},  # 0 to the power 0, and negative bases of constant exponents
     "prelu": {"forward-ad"},
+    "sort": {"partial"},  # moving one of three equal numbers does not move the middle one; torch says it does
     "straight_through_sign": {"spurious"},  # limit = 0 passes nothing on but at 0
 }
 # slips of torch's own
