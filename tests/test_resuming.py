@@ -232,11 +232,12 @@ def test_a_killed_run_goes_on_to_the_last_bit(words: tuple[str, ...], here: Path
     per_epoch = steps // 3
     for number, step in enumerate((min(5, steps), per_epoch + 1)):  # in an epoch, and as soon as the second has begun
         run = Path(f"run{number}")
-        period = ("--trainer.checkpoint_steps", "1" if number else "3")
+        every_step = number == 1 or per_epoch == 1  # else there is nothing to go on from yet
+        period = ("--trainer.checkpoint_steps", "1" if every_step else "3")
         assert train(*words, *period, "--out", str(run), at={step: signal.SIGKILL}) == -signal.SIGKILL
         assert train("own.py", "--resume", str(run)) == 0
         found = outcome(run)
-        if number:
+        if every_step:
             expected["config.yaml"] = found["config.yaml"]  # another period
         assert found == expected, step
 
@@ -282,7 +283,7 @@ def test_a_step_that_takes_too_long_is_given_up(here: Path, monkeypatch: pytest.
     assert not Path("run").exists()
 
 
-@pytest.mark.parametrize("which", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 3, 4, 5, 6))])
+@pytest.mark.parametrize("which", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 3, 4, 5))])
 def test_a_run_that_is_killed_while_it_saves(which: int, here: Path) -> None:
     words = ("own.py", "--trainer.checkpoint_steps", "5")
     assert train(*words, "--out", "whole") == 0
@@ -370,7 +371,7 @@ class Malicious:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(recipes()))
+@pytest.mark.parametrize("name", sorted(recipes().keys() - {"mnist"}))  # whose rows are the user's
 def test_the_same_seed_gives_the_same_bytes(name: str, here: Path) -> None:
     """That is: of two processes."""
     found = []
