@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+import io
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,9 @@ from manualgrad.explaining.trace import recorded_layers, send_back
 from manualgrad.tape import Step, Tape
 from manualgrad.training.callbacks.rehearsal import Rehearsal, as_batch
 from manualgrad.training.checkpoints import CheckpointError, read_checkpoint
+from manualgrad.training.files import write_whole
 from manualgrad.training.learners import Learner, NonFiniteLoss
+from manualgrad.training.randomness import random_state, set_random_state
 
 FILE = "non_finite.pt"
 
@@ -38,11 +39,11 @@ class FailOnNonFinite(Callback):
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = folder
         self._batch: Any = None
-        self._random: dict[str, Tensor] = {}
+        self._random: dict[str, Any] | None = None
 
     def on_train_batch_start(self, trainer: Any, learner: Any, batch: Any, batch_idx: int) -> None:
         self._batch = batch
-        self._random = _random_state()
+        self._random = random_state()
 
     def on_validation_batch_start(self, trainer: Any, learner: Any, batch: Any, batch_idx: int, *_: Any) -> None:
         self.on_train_batch_start(trainer, learner, batch, batch_idx)
@@ -61,12 +62,9 @@ class FailOnNonFinite(Callback):
         path = Path(self.folder if self.folder is not None else trainer.default_root_dir, FILE)
         x, y = as_batch(self._batch)
         kept = {"state_dict": learner.state_dict(), "batch": [x, y], "random": self._random}
-        part = path.with_name(f".{path.name}.part")
-        try:
-            torch.save(kept, part)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        content = io.BytesIO()
+        torch.save(kept, content)
+        write_whole(path, content.getvalue())
         where = first_non_finite(learner, (x, y), self._random) or "it did not happen again on the tape"
         return f"step {learner.global_step + 1}, epoch {learner.current_epoch + 1}: {what}; {where}; {path} replays it"
 
@@ -89,7 +87,7 @@ def replay(learner: Learner, path: str | Path) -> str | None:
         learner.load_state_dict(own)
 
 
-def first_non_finite(learner: Learner, batch: Any, random: Mapping[str, Tensor] | None = None) -> str | None:
+def first_non_finite(learner: Learner, batch: Any, random: dict[str, Any] | None = None) -> str | None:
     """Where in a training step on this batch the first infinity or NaN arises, in words; None if all is finite."""
     x, y = as_batch(batch)
     rehearsal = Rehearsal(learner)
@@ -97,11 +95,14 @@ def first_non_finite(learner: Learner, batch: Any, random: Mapping[str, Tensor] 
     for name, tensor in given.items():
         if bad := _non_finite(tensor):
             return f"{bad} of {name} {_are(bad)} infinite or NaN before the step"
-    with torch.random.fork_rng():
-        _set_random_state(random or {})
+    before = random_state()
+    try:
+        set_random_state(random or before)
         tape = Tape()
         with recorded_layers(rehearsal, tape) as layers, tape:
             loss = rehearsal(x, y)
+    finally:
+        set_random_state(before)
     for step, layer in zip(tape.steps, layers, strict=True):
         for output in step.outputs:
             if bad := _non_finite(output):
@@ -139,15 +140,3 @@ def _ranges(step: Step) -> str:
             low, high = (float(v) for v in (a.min(), a.max()))
             shown.append(f"{tuple(a.shape)} between {low:.4g} and {high:.4g}")
     return f"from {', '.join(shown)}"
-
-
-def _random_state() -> dict[str, Tensor]:
-    cuda = {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_initialized() else {}
-    return {"cpu": torch.get_rng_state(), **cuda}
-
-
-def _set_random_state(state: Mapping[str, Tensor]) -> None:
-    if "cpu" in state:
-        torch.set_rng_state(state["cpu"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
