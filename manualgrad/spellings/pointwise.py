@@ -1,0 +1,81 @@
+"""What treats every element by itself, or the elements of several tensors that meet."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manualgrad import functional as F
+from manualgrad.spellings.adapting import swapped
+
+
+def _where(condition: Tensor, *operands: Any) -> Any:
+    """`torch.where`, which given the condition alone tells the places where it holds."""
+    return F.where(condition, *operands) if operands else torch.where(condition)
+
+
+def _where_else(input: Tensor, condition: Tensor, other: Any) -> Any:
+    """`x.where(condition, other)`."""
+    return F.where(condition, input, other)
+
+
+SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
+    (F.add, torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__),
+    (F.sub, torch.sub, Tensor.sub, Tensor.__sub__, torch.subtract, Tensor.subtract),
+    (swapped(F.sub), torch.rsub, Tensor.__rsub__),
+    (F.mul, torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__, torch.multiply, Tensor.multiply),
+    (F.div, torch.div, Tensor.div, Tensor.__truediv__, Tensor.__div__, torch.divide, Tensor.divide),
+    (F.div, torch.true_divide, Tensor.true_divide),
+    (swapped(F.div), Tensor.__rtruediv__),
+    (F.neg, torch.neg, Tensor.neg, Tensor.__neg__, torch.negative, Tensor.negative),
+    (F.pow, torch.pow, Tensor.pow, Tensor.__pow__),
+    (swapped(F.pow), Tensor.__rpow__),
+    (F.fmod, torch.fmod, Tensor.fmod),
+    (F.remainder, torch.remainder, Tensor.remainder, Tensor.__mod__),
+    (F.lerp, torch.lerp, Tensor.lerp),
+    (F.addcmul, torch.addcmul, Tensor.addcmul),
+    (F.addcdiv, torch.addcdiv, Tensor.addcdiv),
+    (F.exp, torch.exp, Tensor.exp),
+    (F.expm1, torch.expm1, Tensor.expm1, torch.special.expm1),
+    (F.log, torch.log, Tensor.log),
+    (F.log1p, torch.log1p, Tensor.log1p, torch.special.log1p),
+    (F.exp2, torch.exp2, Tensor.exp2, torch.special.exp2),
+    (F.log2, torch.log2, Tensor.log2),
+    (F.log10, torch.log10, Tensor.log10),
+    (F.erf, torch.erf, Tensor.erf, torch.special.erf),
+    (F.erfc, torch.erfc, Tensor.erfc, torch.special.erfc),
+    (F.nan_to_num, torch.nan_to_num, Tensor.nan_to_num),
+    (F.logaddexp, torch.logaddexp, Tensor.logaddexp),
+    (F.sqrt, torch.sqrt, Tensor.sqrt),
+    (F.rsqrt, torch.rsqrt, Tensor.rsqrt),
+    (F.square, torch.square, Tensor.square),
+    (F.reciprocal, torch.reciprocal, Tensor.reciprocal),
+    (F.abs, torch.abs, Tensor.abs, Tensor.__abs__, torch.absolute, Tensor.absolute),
+    (F.sin, torch.sin, Tensor.sin),
+    (F.cos, torch.cos, Tensor.cos),
+    (F.tan, torch.tan, Tensor.tan),
+    (F.asin, torch.asin, Tensor.asin, torch.arcsin, Tensor.arcsin),
+    (F.acos, torch.acos, Tensor.acos, torch.arccos, Tensor.arccos),
+    (F.atan, torch.atan, Tensor.atan, torch.arctan, Tensor.arctan),
+    (F.atan2, torch.atan2, Tensor.atan2, torch.arctan2, Tensor.arctan2),
+    (F.sinh, torch.sinh, Tensor.sinh),
+    (F.cosh, torch.cosh, Tensor.cosh),
+    (F.asinh, torch.asinh, Tensor.asinh, torch.arcsinh, Tensor.arcsinh),
+    (F.acosh, torch.acosh, Tensor.acosh, torch.arccosh, Tensor.arccosh),
+    (F.atanh, torch.atanh, Tensor.atanh, torch.arctanh, Tensor.arctanh),
+    (F.floor, torch.floor, Tensor.floor),
+    (F.ceil, torch.ceil, Tensor.ceil),
+    (F.trunc, torch.trunc, Tensor.trunc, torch.fix, Tensor.fix),
+    (F.round, torch.round, Tensor.round, torch.special.round),
+    (F.sign, torch.sign, Tensor.sign, torch.sgn, Tensor.sgn),
+    (F.maximum, torch.maximum, Tensor.maximum),
+    (F.minimum, torch.minimum, Tensor.minimum),
+    (F.clamp, torch.clamp, Tensor.clamp, torch.clip, Tensor.clip),
+    (F.clamp_min, torch.clamp_min, Tensor.clamp_min),
+    (F.clamp_max, torch.clamp_max, Tensor.clamp_max),
+    (_where, torch.where),
+    (_where_else, Tensor.where),
+    (F.masked_fill, torch.masked_fill, Tensor.masked_fill),
+    (F.conj, torch.conj, Tensor.conj),
+)

@@ -1,0 +1,41 @@
+"""What makes one of many elements, or puts them in order."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manualgrad import functional as F
+
+
+def _with_unbiased(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`var` or `std` with torch's older arguments too: `x.var(unbiased=False)`, `x.var(False)`, `x.var(0, False)`."""
+
+    def spelled(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, **named: Any) -> Any:
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        correction = named.get("correction")
+        return function(input, dim, keepdim=keepdim, correction=int(unbiased) if correction is None else correction)
+
+    return spelled
+
+
+SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
+    (F.sum, torch.sum, Tensor.sum),
+    (F.mean, torch.mean, Tensor.mean),
+    (_with_unbiased(F.var), torch.var, Tensor.var),
+    (_with_unbiased(F.std), torch.std, Tensor.std),
+    (_with_unbiased(F.var_mean), torch.var_mean),
+    (_with_unbiased(F.std_mean), torch.std_mean),
+    (F.logsumexp, torch.logsumexp, Tensor.logsumexp, torch.special.logsumexp),
+    (F.cumsum, torch.cumsum, Tensor.cumsum),
+    (F.prod, torch.prod, Tensor.prod),
+    (F.cumprod, torch.cumprod, Tensor.cumprod),
+    (F.max, torch.max, Tensor.max),
+    (F.min, torch.min, Tensor.min),
+    (F.amax, torch.amax, Tensor.amax),
+    (F.amin, torch.amin, Tensor.amin),
+    (F.sort, torch.sort, Tensor.sort),
+    (F.topk, torch.topk, Tensor.topk),
+)
