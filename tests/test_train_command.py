@@ -48,6 +48,7 @@ MISTAKES = [
     ("digits --data.validation 1", "data.validation must be >0 and <1, got 1"),
     ("digits --data.file none.csv", "data.file: there is no file none.csv"),
     ("digits --trainer.weights none.ckpt", "trainer.weights: there is no file none.ckpt"),
+    ("digits --trainer.logger tensorbord", "trainer.logger takes none or csv or tensorboard, got tensorbord; did you "),
     ("digits --splits 0", "splits must be >0, got 0"),
     ("own.py --fast", "--fast: own has no FAST"),
     ("wrong.py --fast", "--fast: FAST of wrong: No action for key"),

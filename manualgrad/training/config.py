@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,6 +95,7 @@ class Trainer:
         weights: Checkpoint whose weights to start from, instead of random ones.
         checkpoint_seconds: How often the state of the run is saved, to be resumed from.
         checkpoint_steps: How often in steps, too.
+        logger: Lightning's logger that gets the metrics besides metrics.csv, in a folder of its name in the run's.
     """
 
     max_epochs: PositiveInt = 30
@@ -105,10 +107,13 @@ class Trainer:
     weights: str | None = None
     checkpoint_seconds: PositiveFloat = 10.0
     checkpoint_steps: PositiveInt | None = None
+    logger: Literal["none", "csv", "tensorboard"] = "none"
 
     def __post_init__(self) -> None:
         if self.weights is not None and not Path(self.weights).is_file():
             raise ValueError(f"trainer.weights: there is no file {self.weights}")
+        if self.logger == "tensorboard" and not (find_spec("tensorboard") or find_spec("tensorboardX")):
+            raise ValueError("trainer.logger: tensorboard is not installed; pip install 'manualgrad[tensorboard]' does")
 
     @property
     def processes(self) -> int:

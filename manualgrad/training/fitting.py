@@ -27,6 +27,7 @@ from manualgrad.training.data import Table
 from manualgrad.training.distributed import gathered
 from manualgrad.training.lean import EpochCallback, NoProfiler
 from manualgrad.training.learners import Learner
+from manualgrad.training.loggers import logger_of
 from manualgrad.training.reporting import Report, in_words, numbers
 from manualgrad.training.resuming import ExactResume
 from manualgrad.training.run import Run
@@ -63,6 +64,7 @@ def fit(
     if last:
         ExactResume.check(checkpoint := read_checkpoint(last), last)
         check_weights(learner, checkpoint["state_dict"], last)
+    log = logger_of(settings.logger, run.folder, checkpoint["global_step"] if last else 0)
     best = KeepBest(run.last.with_name("best.ckpt"))
     report = Report(run, settings.max_epochs, say)
     resume = ExactResume(run.last, settings.checkpoint_seconds, settings.checkpoint_steps)
@@ -80,7 +82,7 @@ def fit(
             plugins=[SafeCheckpoints()],
             profiler=NoProfiler(),
             enable_checkpointing=False,
-            logger=False,
+            logger=log or False,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
@@ -123,6 +125,7 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
             warnings.filterwarnings("ignore", ".* available but not used", UserWarning)
+            warnings.filterwarnings("ignore", ".* smaller than the logging interval")  # what is logged is by epoch
             yield
     finally:
         for log, level in zip(logs, levels, strict=True):
