@@ -24,15 +24,41 @@ from manualgrad.compositions.recurrent import rnn_relu_cell as rnn_relu_cell
 from manualgrad.compositions.recurrent import rnn_tanh as rnn_tanh
 from manualgrad.compositions.recurrent import rnn_tanh_cell as rnn_tanh_cell
 from manualgrad.compositions.triplets import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
-from manualgrad.formulas.adaptive_avg_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
-from manualgrad.formulas.adaptive_avg_pool import adaptive_avg_pool2d as adaptive_avg_pool2d
-from manualgrad.formulas.adaptive_avg_pool import adaptive_avg_pool3d as adaptive_avg_pool3d
-from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool1d as adaptive_max_pool1d
-from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices
-from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool2d as adaptive_max_pool2d
-from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices
-from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool3d as adaptive_max_pool3d
-from manualgrad.formulas.adaptive_max_pool import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
+from manualgrad.dimensions.adaptive_avg_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
+from manualgrad.dimensions.adaptive_avg_pool import adaptive_avg_pool2d as adaptive_avg_pool2d
+from manualgrad.dimensions.adaptive_avg_pool import adaptive_avg_pool3d as adaptive_avg_pool3d
+from manualgrad.dimensions.adaptive_max_pool import adaptive_max_pool1d as adaptive_max_pool1d
+from manualgrad.dimensions.adaptive_max_pool import adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices
+from manualgrad.dimensions.adaptive_max_pool import adaptive_max_pool2d as adaptive_max_pool2d
+from manualgrad.dimensions.adaptive_max_pool import adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices
+from manualgrad.dimensions.adaptive_max_pool import adaptive_max_pool3d as adaptive_max_pool3d
+from manualgrad.dimensions.adaptive_max_pool import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
+from manualgrad.dimensions.avg_pool import avg_pool1d as avg_pool1d
+from manualgrad.dimensions.avg_pool import avg_pool2d as avg_pool2d
+from manualgrad.dimensions.avg_pool import avg_pool3d as avg_pool3d
+from manualgrad.dimensions.conv import conv1d as conv1d
+from manualgrad.dimensions.conv import conv2d as conv2d
+from manualgrad.dimensions.conv import conv3d as conv3d
+from manualgrad.dimensions.conv_transpose import conv_transpose1d as conv_transpose1d
+from manualgrad.dimensions.conv_transpose import conv_transpose2d as conv_transpose2d
+from manualgrad.dimensions.conv_transpose import conv_transpose3d as conv_transpose3d
+from manualgrad.dimensions.fractional_max_pool import fractional_max_pool2d as fractional_max_pool2d
+from manualgrad.dimensions.fractional_max_pool import (
+    fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
+)
+from manualgrad.dimensions.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
+from manualgrad.dimensions.fractional_max_pool import (
+    fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
+)
+from manualgrad.dimensions.max_pool import max_pool1d as max_pool1d
+from manualgrad.dimensions.max_pool import max_pool1d_with_indices as max_pool1d_with_indices
+from manualgrad.dimensions.max_pool import max_pool2d as max_pool2d
+from manualgrad.dimensions.max_pool import max_pool2d_with_indices as max_pool2d_with_indices
+from manualgrad.dimensions.max_pool import max_pool3d as max_pool3d
+from manualgrad.dimensions.max_pool import max_pool3d_with_indices as max_pool3d_with_indices
+from manualgrad.dimensions.max_unpool import max_unpool1d as max_unpool1d
+from manualgrad.dimensions.max_unpool import max_unpool2d as max_unpool2d
+from manualgrad.dimensions.max_unpool import max_unpool3d as max_unpool3d
 from manualgrad.formulas.affine_grid import affine_grid as affine_grid
 from manualgrad.formulas.arithmetic import add as add
 from manualgrad.formulas.arithmetic import conj as conj
@@ -42,9 +68,6 @@ from manualgrad.formulas.arithmetic import neg as neg
 from manualgrad.formulas.arithmetic import pow as pow
 from manualgrad.formulas.arithmetic import sub as sub
 from manualgrad.formulas.attention import scaled_dot_product_attention as scaled_dot_product_attention
-from manualgrad.formulas.avg_pool import avg_pool1d as avg_pool1d
-from manualgrad.formulas.avg_pool import avg_pool2d as avg_pool2d
-from manualgrad.formulas.avg_pool import avg_pool3d as avg_pool3d
 from manualgrad.formulas.batch_norm import batch_norm as batch_norm
 from manualgrad.formulas.batch_norm import instance_norm as instance_norm
 from manualgrad.formulas.bilinear import bilinear as bilinear
@@ -59,13 +82,7 @@ from manualgrad.formulas.choice import clamp_max as clamp_max
 from manualgrad.formulas.choice import clamp_min as clamp_min
 from manualgrad.formulas.choice import masked_fill as masked_fill
 from manualgrad.formulas.choice import where as where
-from manualgrad.formulas.conv import conv1d as conv1d
-from manualgrad.formulas.conv import conv2d as conv2d
-from manualgrad.formulas.conv import conv3d as conv3d
 from manualgrad.formulas.conv_tbc import conv_tbc as conv_tbc
-from manualgrad.formulas.conv_transpose import conv_transpose1d as conv_transpose1d
-from manualgrad.formulas.conv_transpose import conv_transpose2d as conv_transpose2d
-from manualgrad.formulas.conv_transpose import conv_transpose3d as conv_transpose3d
 from manualgrad.formulas.cosine_embedding_loss import cosine_embedding_loss as cosine_embedding_loss
 from manualgrad.formulas.cosine_similarity import cosine_similarity as cosine_similarity
 from manualgrad.formulas.cross_entropy import cross_entropy as cross_entropy
@@ -106,14 +123,6 @@ from manualgrad.formulas.extremes import maximum as maximum
 from manualgrad.formulas.extremes import min as min
 from manualgrad.formulas.extremes import minimum as minimum
 from manualgrad.formulas.fold import fold as fold
-from manualgrad.formulas.fractional_max_pool import fractional_max_pool2d as fractional_max_pool2d
-from manualgrad.formulas.fractional_max_pool import (
-    fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
-)
-from manualgrad.formulas.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
-from manualgrad.formulas.fractional_max_pool import (
-    fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
-)
 from manualgrad.formulas.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
 from manualgrad.formulas.gelu import gelu as gelu
 from manualgrad.formulas.glu import glu as glu
@@ -171,15 +180,6 @@ from manualgrad.formulas.matmul import dot as dot
 from manualgrad.formulas.matmul import matmul as matmul
 from manualgrad.formulas.matmul import mm as mm
 from manualgrad.formulas.matmul import mv as mv
-from manualgrad.formulas.max_pool import max_pool1d as max_pool1d
-from manualgrad.formulas.max_pool import max_pool1d_with_indices as max_pool1d_with_indices
-from manualgrad.formulas.max_pool import max_pool2d as max_pool2d
-from manualgrad.formulas.max_pool import max_pool2d_with_indices as max_pool2d_with_indices
-from manualgrad.formulas.max_pool import max_pool3d as max_pool3d
-from manualgrad.formulas.max_pool import max_pool3d_with_indices as max_pool3d_with_indices
-from manualgrad.formulas.max_unpool import max_unpool1d as max_unpool1d
-from manualgrad.formulas.max_unpool import max_unpool2d as max_unpool2d
-from manualgrad.formulas.max_unpool import max_unpool3d as max_unpool3d
 from manualgrad.formulas.mish import mish as mish
 from manualgrad.formulas.mse_loss import mse_loss as mse_loss
 from manualgrad.formulas.multi_margin_loss import multi_margin_loss as multi_margin_loss

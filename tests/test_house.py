@@ -35,7 +35,9 @@ FLOORS = {
     "manualgrad": 0,  # lazy: it imports nothing of what it offers
     "manualgrad.arguments": 0,
     "manualgrad.formula": 0,
+    "manualgrad.windows": 0,
     "manualgrad.compositions": 1,
+    "manualgrad.dimensions": 1,
     "manualgrad.formulas": 1,
     "manualgrad.composed": 2,
     "manualgrad.functional": 2,
@@ -62,7 +64,10 @@ FLOORS = {
 }
 
 # Packages that may import nothing of ours but these.
-ALONE = {"manualgrad.formulas": ("manualgrad.formula",), "manualgrad.checking": ("manualgrad.arguments",)}
+ALONE = {
+    "manualgrad.formulas": ("manualgrad.formula", "manualgrad.windows"),
+    "manualgrad.checking": ("manualgrad.arguments",),
+}
 
 FILES = sorted(path for folder in ("manualgrad", "recipes", "tests") for path in (ROOT / folder).rglob("*.py"))
 
@@ -175,19 +180,16 @@ def formula_classes() -> list[type[Formula]]:
     ]
 
 
-def functions_on_the_shelf(package: str) -> dict[str, Callable[..., Any]]:
-    """The functions of a package in `functional`, those that change their argument in place (`relu_`) left out."""
-    functions = {name: f for name, f in vars(functional).items() if inspect.isfunction(f)}
-    return {n: f for n, f in functions.items() if f.__module__.startswith(f"{package}.") and not n.endswith("_")}
+def functions_on_the_shelf(*packages: str) -> dict[str, Callable[..., Any]]:
+    """The functions of packages in `functional`, those that change their argument in place (`relu_`) left out."""
+    functions = {name: f for name, f in vars(functional).items() if inspect.isfunction(f) and not name.endswith("_")}
+    return {n: f for n, f in functions.items() if f.__module__.rpartition(".")[0] in packages}
 
 
-# Files of formulas that are longer than a formula should be, and why.
+# A file of formulas has at most so many lines, times the number of its formulas where a family shares it.
 SCREENFUL = 120
-LONGER = {
-    "a function and a module for each number of dimensions": (
-        *("adaptive_avg_pool", "adaptive_max_pool", "avg_pool", "batch_norm", "conv", "conv_transpose", "dropout"),
-        *("fractional_max_pool", "lp_pool", "max_unpool"),
-    ),
+LONGER = {  # and why
+    "functions and modules for each number of dimensions": ("batch_norm", "dropout", "lp_pool"),
     "several forms of one function: modes, kinds of target, ways to reduce": (
         *("attention", "cross_entropy", "embedding_bag", "grid_sample", "interpolate", "multi_margin_loss"),
         *("multilabel_margin_loss", "pad", "triplet_margin_loss"),
@@ -201,9 +203,17 @@ def test_a_formula_is_short() -> None:
     count = Counter(formula.__module__.rpartition(".")[2] for formula in formula_classes())
     for path in (ROOT / "manualgrad" / "formulas").glob("[!_]*.py"):
         lines = len(path.read_text(encoding="utf-8").splitlines())
-        most = SCREENFUL * count[path.stem]  # a family shares a file
+        most = SCREENFUL * count[path.stem]
         assert lines <= most or path.stem in longer, f"{path.name} has {lines} lines: split it, or say why in LONGER"
         assert lines > most or path.stem not in longer, f"{path.name} is short now: take it out of LONGER"
+
+
+def test_what_comes_in_dimensions_is_in_the_file_of_its_formulas_name() -> None:
+    for path in (ROOT / "manualgrad" / "dimensions").glob("[!_]*.py"):
+        module = importlib.import_module(f"manualgrad.dimensions.{path.stem}")
+        used = {row.formula.__module__ for row in ROWS if row.function.__module__ == module.__name__}
+        used |= {row.formula.__module__ for row in ROWS for d in row.modules if d.module.__module__ == module.__name__}
+        assert used == {f"manualgrad.formulas.{path.stem}"}
 
 
 @pytest.mark.parametrize("formula", formula_classes(), ids=lambda formula: formula.__name__)
@@ -214,7 +224,7 @@ def test_every_formula_has_a_row(formula: type[Formula]) -> None:
 
 
 def test_every_function_on_the_shelf_has_a_row_and_every_row_is_on_the_shelf() -> None:
-    single = functions_on_the_shelf("manualgrad.formulas")
+    single = functions_on_the_shelf("manualgrad.formulas", "manualgrad.dimensions")
     composed = functions_on_the_shelf("manualgrad.compositions")  # a row if it does not make use of other rows
     assert set(single) <= set(BY_NAME) <= set(single | composed)
     assert len(BY_NAME) == len(ROWS), "two rows have one name"
