@@ -173,6 +173,29 @@ def test_a_reader_that_has_seen_enough() -> None:
     assert listing.returncode == 141
 
 
+@pytest.mark.parametrize(
+    ("line", "closed", "status"),
+    [
+        ("--help", ">&-", 0),
+        ("train", ">&- 2>&- <&-", 0),
+        ("trian", ">&-", 2),
+        ("trian", "2>&-", 2),
+    ],
+)
+def test_closed_streams_end_in_nothing(line: str, closed: str, status: int) -> None:
+    code = """
+import os, sys
+from manualgrad.cli import main
+status = main()
+assert os.open(os.devnull, os.O_RDONLY) > 2, "a file has the number of a stream"
+sys.exit(status)
+"""
+    command = ["sh", "-c", f'"$0" "$@" {closed}', *manualgrad(*line.split(), code=code)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert "Traceback" not in done.stderr
+
+
 # ------------------------------------------------------------------------------------------------------ the parser
 
 
@@ -304,6 +327,14 @@ def test_list_of_a_function_that_is_several_formulas(capsys: pytest.CaptureFixtu
     first, _, text = capsys.readouterr().out.partition("\n\n")
     assert first.startswith("multi_head_attention_forward(query, key, value, ")
     assert len(text) > 100
+    assert cli.main(["list", "einsum"]) == 0  # not the page of the matrix product, which it makes use of
+    out = capsys.readouterr().out
+    assert "y  = sum of x w ... over the letters" in out
+    assert "Matrix product." not in out
+    assert cli.main(["list", "gru_cell"]) == 0  # its own words first, then the formula that it is a step of
+    first, *parts = capsys.readouterr().out.split("\n\n")
+    assert parts[0].startswith("One step of `gru`")
+    assert any("n = tanh(u_n + r v_n)" in part for part in parts[1:])
 
 
 def test_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -250,9 +250,9 @@ def test_every_module_on_the_shelf_is_dropped_in_by_a_row() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_row_says_its_formula(row: Row) -> None:
-    lines = formula_lines(row.formula)
+    lines = formula_lines(row.told_by)
     for name in DIRECTIONS:
-        assert lines[name], f"the docstring of {row.formula.__name__} has no {name}"
+        assert lines[name], f"the docstring of {row.told_by.__name__} has no {name}"
     assert re.search(r"\bShapes?: ", page(row)), "shapes"
     assert re.search(r"\bSaves? ", page(row)), "what is saved for the backward pass"
     assert re.search(r"^Source: ", page(row), re.MULTILINE), "where the formula is from"

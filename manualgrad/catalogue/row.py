@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -189,9 +190,14 @@ class Row:
         return str(self.function.__name__)
 
     @property
+    def told_by(self) -> Callable[..., Any]:
+        """Whose docstring is the formula: the formula's or, where several are put together, the function's own."""
+        return self.function if re.search(r"^ *backward  ", self.function.__doc__ or "", re.MULTILINE) else self.formula
+
+    @property
     def text(self) -> str:
-        """The formula: the docstring of its file or, where a family shares a file, of its class."""
-        return inspect.cleandoc(self.formula.__doc__ or inspect.getmodule(self.formula).__doc__ or "")
+        """The formula: the docstring of its file or, where a family shares a file, of its class or function."""
+        return inspect.cleandoc(self.told_by.__doc__ or inspect.getmodule(self.told_by).__doc__ or "")
 
     @property
     def seed(self) -> int:

@@ -41,6 +41,7 @@ BROKEN_PIPE = 141  # what a shell reports for a program ended by SIGPIPE
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`, None for the process's own arguments, and return the exit status."""
+    _replace_closed_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     command = words[0] if words and words[0] in COMMANDS else None
     try:
@@ -68,6 +69,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"manualgrad {command}: no space left on the device", file=sys.stderr)
         _drop_output()
         return 1
+
+
+def _replace_closed_streams() -> None:
+    """Where the shell closed a stream (`>&-`) Python has None: what is written there goes nowhere instead.
+
+    That also takes the stream's number, which a file opened later would have got, with all that is printed in it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # to the process's end
 
 
 def _drop_output() -> None:

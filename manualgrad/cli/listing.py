@@ -57,17 +57,23 @@ def names_on_the_shelf() -> list[str]:
 
 
 def page(row: Row) -> str:
-    """All that is said about a formula: its docstring and, where a family shares a file, that of the file."""
-    file = inspect.getmodule(row.formula)
+    """All that is said about a formula: its docstring and, where a family shares a file, that of the file.
+
+    A function that puts formulas together comes first, with what it says itself.
+    """
+    file = inspect.getmodule(row.told_by)
     assert file is not None
-    shared = inspect.cleandoc(file.__doc__ or "") if file.__name__.startswith("manualgrad.formulas.") else ""
-    return row.text if shared in ("", row.text) else f"{row.text}\n\n{shared}"
+    shared = "" if file.__name__ == "manualgrad.formula" else inspect.cleandoc(file.__doc__ or "")
+    is_composed = row.function.__module__.startswith("manualgrad.compositions.")
+    parts = [inspect.getdoc(row.function) if is_composed else None, row.text, shared]
+    return "\n\n".join(dict.fromkeys(part for part in parts if part))
 
 
 def signature(function: Callable[..., Any]) -> str:
     """The name and the arguments of a function, without types."""
-    parameters = inspect.signature(function).parameters.values()
-    return f"{function.__name__}({', '.join(str(p.replace(annotation=p.empty)) for p in parameters)})"
+    typed = inspect.signature(function)
+    bare = [p.replace(annotation=p.empty) for p in typed.parameters.values()]
+    return f"{function.__name__}{typed.replace(parameters=bare, return_annotation=typed.empty)}"
 
 
 def entries(name: str | None = None) -> list[dict[str, Any]]:
@@ -88,7 +94,7 @@ def entry(row: Row, family: str) -> dict[str, Any]:
         "signature": signature(row.function),
         "family": family,
         "modules": sorted({f"manualgrad.nn.{drop.module.__name__}" for drop in row.modules}),
-        **formula_lines(row.formula),
+        **formula_lines(row.told_by),
         "text": page(row),
     }
 
@@ -102,7 +108,7 @@ def markdown() -> str:
         lines += ["<details>", f"<summary>{family} ({len(rows)})</summary>", ""]
         lines += ["| name | forward | backward |", "| --- | --- | --- |"]
         for row in rows:
-            formulas = formula_lines(row.formula)
+            formulas = formula_lines(row.told_by)
             lines.append(f"| `{row.name}` | {_cell(formulas['forward'])} | {_cell(formulas['backward'])} |")
         lines += ["", "</details>", ""]
     return "\n".join(lines).rstrip()
@@ -119,7 +125,7 @@ def _show() -> None:
     if not sys.stdout.isatty():
         for family, rows in FAMILIES.items():
             for row in rows:
-                formulas = formula_lines(row.formula)
+                formulas = formula_lines(row.told_by)
                 print(family, row.name, *("; ".join(formulas[name]) for name in ("forward", "backward")), sep="\t")
         return
 
@@ -135,7 +141,7 @@ def _show() -> None:
     for family, rows in FAMILIES.items():
         table.add_row(Text(family, style="dim italic"))
         for row in rows:
-            formulas = formula_lines(row.formula)
+            formulas = formula_lines(row.told_by)
             table.add_row(row.name, *(Text("\n".join(formulas[name])) for name in ("forward", "backward")))
         table.add_section()
     console = Console()

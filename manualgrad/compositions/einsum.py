@@ -1,7 +1,8 @@
-"""einsum: sums of products of tensors, by the names of their dimensions.
+r"""einsum: sums of products of tensors, by the names of their dimensions.
 
 Two tensors at a time, from left to right, are brought to a matrix product: dimensions that both have and the result
 keeps are batches, those that both have and nothing needs any more are summed over.
+Saves the operands of each product.
 Source: Einstein (1916), Die Grundlage der allgemeinen Relativitaetstheorie, sec. 5, for the convention.
 """
 
@@ -26,9 +27,13 @@ Labels = list[str]
 def einsum(*args: Any) -> Tensor:
     """`einsum("bij,bjk->bik", x, w)`: sums of products. Same values and gradients as `torch.einsum`.
 
-    Both forms of torch's are taken, `einsum(equation, *operands)` and `einsum(x, [0, 1], w, [1, 2], [0, 2])`, with
-    ellipses, repeated letters, broadcast dimensions of size 1, and results that are left out. Raises RuntimeError for
-    an equation that does not fit the operands.
+    forward    y  = sum of x w ... over the letters that the result has not
+    backward   dx = sum of dy w ... over the letters that x has not, and so for every operand
+    tangent    y' = sum of x' w ... + sum of x w' ... + ...
+
+    Shapes: as many dimensions as letters; those of one letter are of one size, or of size 1. Both forms of torch's are
+    taken, `einsum(equation, *operands)` and `einsum(x, [0, 1], w, [1, 2], [0, 2])`, with ellipses, repeated letters and
+    results that are left out. Raises RuntimeError for an equation that does not fit the operands.
 
     >>> import torch
     >>> x, w = torch.ones(2, 3), torch.zeros(3, 4, requires_grad=True)

@@ -10,7 +10,8 @@ import html
 import inspect
 import re
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from manualgrad.formula import Formula
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 DIRECTIONS = ("forward", "backward", "tangent")
 
 
-def formula_lines(formula: type[Formula]) -> dict[str, list[str]]:
+def formula_lines(formula: type[Formula] | Callable[..., Any]) -> dict[str, list[str]]:
     """The lines of each direction in the docstring of `formula`, or else in that of its file, not aligned any more.
+
+    A function that is made of several formulas may have such lines too.
 
     >>> from manualgrad.formulas.sigmoid import SigmoidFunction
     >>> formula_lines(SigmoidFunction)["backward"]

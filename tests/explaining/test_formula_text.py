@@ -13,7 +13,7 @@ from manualgrad.explaining.formula_text import formula_lines, formula_mathml
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_formula_of_the_catalogue(row: Row) -> None:
-    lines = formula_lines(row.formula)
+    lines = formula_lines(row.told_by)
     assert lines["forward"]
     assert lines["backward"]
     for line in lines["forward"] + lines["backward"]:
