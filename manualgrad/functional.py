@@ -42,6 +42,9 @@ from manualgrad.dimensions.conv import conv3d as conv3d
 from manualgrad.dimensions.conv_transpose import conv_transpose1d as conv_transpose1d
 from manualgrad.dimensions.conv_transpose import conv_transpose2d as conv_transpose2d
 from manualgrad.dimensions.conv_transpose import conv_transpose3d as conv_transpose3d
+from manualgrad.dimensions.dropout import dropout1d as dropout1d
+from manualgrad.dimensions.dropout import dropout2d as dropout2d
+from manualgrad.dimensions.dropout import dropout3d as dropout3d
 from manualgrad.dimensions.fractional_max_pool import fractional_max_pool2d as fractional_max_pool2d
 from manualgrad.dimensions.fractional_max_pool import (
     fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
@@ -50,6 +53,9 @@ from manualgrad.dimensions.fractional_max_pool import fractional_max_pool3d as f
 from manualgrad.dimensions.fractional_max_pool import (
     fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
 )
+from manualgrad.dimensions.lp_pool import lp_pool1d as lp_pool1d
+from manualgrad.dimensions.lp_pool import lp_pool2d as lp_pool2d
+from manualgrad.dimensions.lp_pool import lp_pool3d as lp_pool3d
 from manualgrad.dimensions.max_pool import max_pool1d as max_pool1d
 from manualgrad.dimensions.max_pool import max_pool1d_with_indices as max_pool1d_with_indices
 from manualgrad.dimensions.max_pool import max_pool2d as max_pool2d
@@ -60,6 +66,8 @@ from manualgrad.dimensions.max_unpool import max_unpool1d as max_unpool1d
 from manualgrad.dimensions.max_unpool import max_unpool2d as max_unpool2d
 from manualgrad.dimensions.max_unpool import max_unpool3d as max_unpool3d
 from manualgrad.formulas.affine_grid import affine_grid as affine_grid
+from manualgrad.formulas.alpha_dropout import alpha_dropout as alpha_dropout
+from manualgrad.formulas.alpha_dropout import feature_alpha_dropout as feature_alpha_dropout
 from manualgrad.formulas.arithmetic import add as add
 from manualgrad.formulas.arithmetic import conj as conj
 from manualgrad.formulas.arithmetic import div as div
@@ -90,12 +98,7 @@ from manualgrad.formulas.ctc_loss import ctc_loss as ctc_loss
 from manualgrad.formulas.diagonals import diag as diag
 from manualgrad.formulas.diagonals import diag_embed as diag_embed
 from manualgrad.formulas.diagonals import diagonal as diagonal
-from manualgrad.formulas.dropout import alpha_dropout as alpha_dropout
 from manualgrad.formulas.dropout import dropout as dropout
-from manualgrad.formulas.dropout import dropout1d as dropout1d
-from manualgrad.formulas.dropout import dropout2d as dropout2d
-from manualgrad.formulas.dropout import dropout3d as dropout3d
-from manualgrad.formulas.dropout import feature_alpha_dropout as feature_alpha_dropout
 from manualgrad.formulas.elementwise import addcdiv as addcdiv
 from manualgrad.formulas.elementwise import addcmul as addcmul
 from manualgrad.formulas.elementwise import atan2 as atan2
@@ -167,9 +170,6 @@ from manualgrad.formulas.linear_cross_entropy import linear_cross_entropy as lin
 from manualgrad.formulas.local_response_norm import local_response_norm as local_response_norm
 from manualgrad.formulas.log_softmax import log_softmax as log_softmax
 from manualgrad.formulas.logsigmoid import logsigmoid as logsigmoid
-from manualgrad.formulas.lp_pool import lp_pool1d as lp_pool1d
-from manualgrad.formulas.lp_pool import lp_pool2d as lp_pool2d
-from manualgrad.formulas.lp_pool import lp_pool3d as lp_pool3d
 from manualgrad.formulas.magnitude import abs as abs
 from manualgrad.formulas.magnitude import sign as sign
 from manualgrad.formulas.margin_ranking_loss import margin_ranking_loss as margin_ranking_loss

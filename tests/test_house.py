@@ -189,10 +189,9 @@ def functions_on_the_shelf(*packages: str) -> dict[str, Callable[..., Any]]:
 # A file of formulas has at most so many lines, times the number of its formulas where a family shares it.
 SCREENFUL = 120
 LONGER = {  # and why
-    "functions and modules for each number of dimensions": ("batch_norm", "dropout", "lp_pool"),
     "several forms of one function: modes, kinds of target, ways to reduce": (
         *("attention", "cross_entropy", "embedding_bag", "grid_sample", "interpolate", "multi_margin_loss"),
-        *("multilabel_margin_loss", "pad", "triplet_margin_loss"),
+        *("multilabel_margin_loss", "triplet_margin_loss"),
     ),
     "an algorithm: through time, over all paths, a few rows at once": ("ctc_loss", "linear_cross_entropy", "recurrent"),
 }

@@ -5,6 +5,7 @@ import torch
 from manualgrad import functional as F
 from manualgrad import nn
 from manualgrad.catalogue.row import Row, drop, normal, sample
+from manualgrad.formulas.alpha_dropout import AlphaDropoutFunction
 from manualgrad.formulas.dropout import DropoutFunction
 
 ROWS: tuple[Row, ...] = (
@@ -48,7 +49,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         F.alpha_dropout,
         torch.nn.functional.alpha_dropout,
-        DropoutFunction,
+        AlphaDropoutFunction,
         samples=(
             sample(normal(3, 4), training=True),
             sample(normal(2, 3), p=0.2, training=True),
@@ -61,7 +62,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         F.feature_alpha_dropout,
         torch.nn.functional.feature_alpha_dropout,
-        DropoutFunction,
+        AlphaDropoutFunction,
         samples=(
             sample(normal(2, 4, 2), training=True),
             sample(normal(2, 3), p=0.2, training=True),
