@@ -117,8 +117,7 @@ def _of_a_value(reason: str) -> str:
     if found := re.match(r"Not of type \w+: (.*) does not conform to restriction (.*)", reason):
         return f" must be {found[2].replace('v', '')}, got {found[1]}"
     if found := re.match(r"Not of type (\w+): .*: '(.*)'", reason):
-        kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", found[1]).lower()
-        return f" takes a {kind}, got {found[2]}"
+        return f" takes a {_type_in_words(found[1])}, got {found[2]}"
     if found := re.search(r"Subtypes: \[(.*)\]$.*Given value: (.*)", reason, re.MULTILINE | re.DOTALL):
         return f" takes {' or '.join(map(_type_in_words, found[1].split(', ')))}, got {found[2]}"
     if found := re.match(r"Unable to load config '(.*)'$", reason, re.MULTILINE):
@@ -127,17 +126,15 @@ def _of_a_value(reason: str) -> str:
 
 
 def _type_in_words(expected: str) -> str:
-    """`<class 'int'>` is int, `typing.Literal['a', 'b']` is a or b.
+    """`<class 'int'>` is int, `PositiveInt` positive int, `typing.Literal['a', 'b']` a or b.
 
-    >>> _type_in_words("<class 'NoneType'>"), _type_in_words("typing.Literal['a', 'b']"), _type_in_words("list[int]")
-    ('null', 'a or b', 'list[int]')
+    >>> _type_in_words("<class 'NoneType'>"), _type_in_words("typing.Literal['a', 'b']"), _type_in_words("PositiveInt")
+    ('null', 'a or b', 'positive int')
     """
-    expected = expected.removeprefix("typing.")
-    if found := re.fullmatch(r"<class '(.*)'>", expected):
-        return found[1].replace("NoneType", "null")
+    expected = re.sub(r"^<class '(.*)'>$", r"\1", expected).removeprefix("jsonargparse.").removeprefix("typing.")
     if found := re.fullmatch(r"Literal\[(.*)\]", expected):
         return " or ".join(choice.strip("'\" ") for choice in found[1].split(","))
-    return expected
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", expected).lower().replace("none type", "null")
 
 
 def _one_line(text: str) -> str:

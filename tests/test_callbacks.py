@@ -87,11 +87,21 @@ def test_a_watched_run_is_the_same_run(engine: Literal["autograd", "tape"], tmp_
     assert torch.equal(watched, unwatched())
     assert trainer.callback_metrics["gradient_parity"] < 1e-12
     assert said == flow.verdicts == []
+    assert {f"gradient_rms/network.{k}.{kind}" for k in (0, 3) for kind in ("weight", "bias")} < set(
+        trainer.callback_metrics
+    )
     rows = list(csv.reader((tmp_path / "flow.csv").read_text(encoding="utf-8").splitlines()))
     assert rows[0] == ["step", "layer", "time", "rms"]
     names = [f"network.{k}.{kind}" for k in (0, 3) for kind in ("weight", "bias")]
     assert [row[:3] for row in rows[1:]] == [[str(step), name, ""] for step in range(6) for name in names]
     assert not (tmp_path / "non_finite.pt").exists()
+
+
+def test_a_gradient_that_is_zero_but_for_rounding_does_not_differ() -> None:
+    torch.manual_seed(0)
+    model = learner(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)))
+    rows = Rows(3)
+    assert training.GradientParity().difference(model, (rows.x, rows.y)) < 1e-12
 
 
 def test_parity_names_the_layer_whose_backward_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,6 +156,7 @@ def test_flow_names_what_vanishes_and_what_explodes(scale: float, word: str) -> 
     named = {line.split()[6] for line in said if word in line}
     assert {"network.0.weight", "network.1.weight"} <= named
     assert "network.4.bias" not in named
+    assert re.fullmatch(rf"of the gradients looked at in 1 steps that of .* and \d more {word}", flow.summary())
 
 
 class Logarithm(torch.nn.Module):

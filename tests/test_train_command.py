@@ -49,6 +49,13 @@ MISTAKES = [
     ("digits --data.file none.csv", "data.file: there is no file none.csv"),
     ("digits --trainer.weights none.ckpt", "trainer.weights: there is no file none.ckpt"),
     ("digits --trainer.logger tensorbord", "trainer.logger takes none or csv or tensorboard, got tensorbord; did you "),
+    ("digits --gradient_flow 3", "there is no option --gradient_flow; did you mean --trainer.callbacks.gradient_flow?"),
+    (
+        "digits --trainer.callbacks.gradient_flw 3",
+        "there is no option --trainer.callbacks.gradient_flw; did you ",
+    ),
+    ("digits --trainer.callbacks.gradient_flow 0", "trainer.callbacks.gradient_flow takes positive int or null, got 0"),
+    ("digits --trainer.callbacks gradient_flow", "trainer.callbacks takes settings, name: value, got gradient_flow"),
     ("digits --splits 0", "splits must be >0, got 0"),
     ("own.py --fast", "--fast: own has no FAST"),
     ("wrong.py --fast", "--fast: FAST of wrong: No action for key"),

@@ -7,6 +7,7 @@ from .callbacks.gradient_parity import GradientsPart as GradientsPart
 from .checkpoints import CheckpointError as CheckpointError
 from .checkpoints import SafeCheckpoints as SafeCheckpoints
 from .checkpoints import load_weights as load_weights
+from .config import Callbacks as Callbacks
 from .config import Data as Data
 from .config import Optimizer as Optimizer
 from .config import Settings as Settings

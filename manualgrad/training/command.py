@@ -70,7 +70,7 @@ def train(name: str, argv: Sequence[str]) -> Path | None:
     request = request_of(name, argv)
     try:
         with entered(request.run) as run:
-            _carry_out(request)
+            went_well = _carry_out(request)
     except Interrupted as interrupted:
         print(f"manualgrad train {name}: ended by {interrupted}; {_how_to_go_on(name, request.run)}", file=sys.stderr)
         raise
@@ -78,13 +78,14 @@ def train(name: str, argv: Sequence[str]) -> Path | None:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         print(f"manualgrad train {name}: {reason}; {_how_to_go_on(name, request.run)}", file=sys.stderr)
         return None
-    if not run.folder.exists():
+    if not went_well:
         return None
     print(f"{run.folder}: {', '.join(sorted(path.name for path in run.folder.iterdir()))}")
     return run.folder
 
 
-def _carry_out(request: Request) -> None:
+def _carry_out(request: Request) -> bool:
+    """Run it; whether it went well, or its loss became infinite."""
     run = request.run
     if not run.resumed:
         run.write("config.yaml", request.settings)
@@ -107,7 +108,10 @@ def _carry_out(request: Request) -> None:
         raise Mistake(str(error)) from None
     except NonFiniteLoss as error:
         print(f"manualgrad train {run.name}: {error}", file=sys.stderr)
-        run.discard()
+        if not run.explained():
+            run.discard()
+        return False
+    return True
 
 
 def _how_to_go_on(name: str, run: Run) -> str:

@@ -82,6 +82,21 @@ class Optimizer:
 
 
 @dataclass
+class Callbacks:
+    """What looks into a run while it goes on, without touching it; none does, unless it is asked for.
+
+    Args:
+        gradient_parity: Every how many steps our gradients are compared with torch's.
+        gradient_flow: Every how many steps the gradients' size is measured by layer and step of time.
+        fail_on_non_finite: Trace the first infinity or NaN to its formula and layer.
+    """
+
+    gradient_parity: PositiveInt | None = None
+    gradient_flow: PositiveInt | None = None
+    fail_on_non_finite: bool = False
+
+
+@dataclass
 class Trainer:
     """How long and on what to train: arguments of Lightning's Trainer.
 
@@ -96,6 +111,7 @@ class Trainer:
         checkpoint_seconds: How often the state of the run is saved, to be resumed from.
         checkpoint_steps: How often in steps, too.
         logger: Lightning's logger that gets the metrics besides metrics.csv, in a folder of its name in the run's.
+        callbacks: Callbacks
     """
 
     max_epochs: PositiveInt = 30
@@ -108,6 +124,7 @@ class Trainer:
     checkpoint_seconds: PositiveFloat = 10.0
     checkpoint_steps: PositiveInt | None = None
     logger: Literal["none", "csv", "tensorboard"] = "none"
+    callbacks: Callbacks = field(default_factory=Callbacks)
 
     def __post_init__(self) -> None:
         if self.weights is not None and not Path(self.weights).is_file():

@@ -16,6 +16,9 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from manualgrad.training import config, plots
+from manualgrad.training.callbacks.fail_on_non_finite import FailOnNonFinite
+from manualgrad.training.callbacks.gradient_flow import GradientFlow
+from manualgrad.training.callbacks.gradient_parity import GradientParity
 from manualgrad.training.checkpoints import (
     CheckpointError,
     SafeCheckpoints,
@@ -65,6 +68,7 @@ def fit(
         ExactResume.check(checkpoint := read_checkpoint(last), last)
         check_weights(learner, checkpoint["state_dict"], last)
     log = logger_of(settings.logger, run.folder, checkpoint["global_step"] if last else 0)
+    watching = _watching(settings.callbacks, run)
     best = KeepBest(run.last.with_name("best.ckpt"))
     report = Report(run, settings.max_epochs, say)
     resume = ExactResume(run.last, settings.checkpoint_seconds, settings.checkpoint_steps)
@@ -78,7 +82,7 @@ def fit(
             strategy=settings.strategy,
             use_distributed_sampler=False,
             precision=settings.precision,
-            callbacks=[*callbacks, report, *exact, best],
+            callbacks=[*callbacks, *watching, report, *exact, best],
             plugins=[SafeCheckpoints()],
             profiler=NoProfiler(),
             enable_checkpointing=False,
@@ -108,7 +112,22 @@ def fit(
     run.last.unlink(missing_ok=True)
     say(f"best epoch {chosen['epoch']}: {in_words(validated)}")
     say(f"test: {in_words(tested)}")
+    for each in watching:
+        _say(f"{run.folder}: {each.summary()}")
     return tested
+
+
+def _watching(settings: config.Callbacks, run: Run) -> list[GradientParity | GradientFlow | FailOnNonFinite]:
+    """The callbacks that are asked for. What they keep goes into the run's folder; what they say is always told."""
+    made: list[GradientParity | GradientFlow | FailOnNonFinite] = []
+    if settings.gradient_parity:
+        made.append(GradientParity(settings.gradient_parity))
+    if settings.gradient_flow:
+        path = run.folder / "gradient_flow.csv"
+        made.append(GradientFlow(settings.gradient_flow, file=path, say=lambda line: _say(f"{run.folder}: {line}")))
+    if settings.fail_on_non_finite:
+        made.append(FailOnNonFinite(run.folder))
+    return made
 
 
 @contextmanager

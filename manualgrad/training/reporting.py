@@ -85,7 +85,8 @@ class Report(EpochCallback):
     def _add_row(self, trainer: lightning.Trainer) -> None:
         epoch = trainer.current_epoch
         found = numbers(trainer.callback_metrics, "train_") | numbers(trainer.callback_metrics, "val_")
-        self.rows.append({"epoch": epoch, "step": trainer.global_step, **found})
+        watched = numbers(trainer.callback_metrics, "gradient_")  # by GradientParity and GradientFlow
+        self.rows.append({"epoch": epoch, "step": trainer.global_step, **found, **watched})
         self._write()
         words = in_words(found)
         if self.bar is not None:

@@ -5,6 +5,7 @@ run.json                 the recipe and, when it is finished, the result
 metrics.csv, .json       what came out, and pictures
 checkpoints/best.ckpt    the weights of the best epoch
 checkpoints/last.ckpt    while it is not finished: what it is resumed from
+non_finite.pt            what FailOnNonFinite kept of the step that ended it
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ from typing import Any
 
 from manualgrad.training.files import remove_parts, write_whole
 
+NON_FINITE = "non_finite.pt"
+
 
 class Run:
-    """A new folder for the results of a run, as a context: it stays if the block ends well, or if it can be resumed.
+    """A new folder for the results of a run, as a context: it stays if the block ends well, or holds what is wanted.
+
+    That is what the run can be resumed from, or what says why it ended.
 
     Without `folder` it is the next free number below `runs/<name>`. An existing folder is taken only if it is empty, so
     no earlier run is overwritten; except to resume it, with `resumed`.
@@ -65,7 +70,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is not None and not self.resumable():
+        if error is not None and not self.resumable() and not self.explained():
             self.discard()
 
     @property
@@ -76,6 +81,10 @@ class Run:
     def resumable(self) -> bool:
         """Whether work would be lost with the folder: a checkpoint to go on from, or a part that is finished."""
         return any(self.folder.rglob("last.ckpt")) or any("result" in read_record(p) for p in self.folder.glob("*/"))
+
+    def explained(self) -> bool:
+        """Whether a step that ended in an infinity or NaN was kept, to be looked into."""
+        return any(self.folder.rglob(NON_FINITE))
 
     def discard(self) -> None:
         """Take the folder away again, with what is in it; a folder that was there before is left, empty."""

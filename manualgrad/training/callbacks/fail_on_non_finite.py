@@ -17,8 +17,7 @@ from manualgrad.training.checkpoints import CheckpointError, read_checkpoint
 from manualgrad.training.files import write_whole
 from manualgrad.training.learners import Learner, NonFiniteLoss
 from manualgrad.training.randomness import random_state, set_random_state
-
-FILE = "non_finite.pt"
+from manualgrad.training.run import NON_FINITE
 
 
 class _NonFiniteGradient(NonFiniteLoss):
@@ -40,6 +39,7 @@ class FailOnNonFinite(Callback):
         self.folder = folder
         self._batch: Any = None
         self._random: dict[str, Any] | None = None
+        self._steps = 0
 
     def on_train_batch_start(self, trainer: Any, learner: Any, batch: Any, batch_idx: int) -> None:
         self._batch = batch
@@ -53,13 +53,20 @@ class FailOnNonFinite(Callback):
         if gradients and not bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all()):
             raise _NonFiniteGradient(self._report(trainer, learner, "a gradient is infinite or NaN"))
 
+    def on_train_end(self, trainer: Any, learner: Any) -> None:
+        self._steps = trainer.global_step
+
+    def summary(self) -> str:
+        """What was found in the run, in a sentence."""
+        return f"every loss and every gradient of {self._steps} steps was a finite number"
+
     def on_exception(self, trainer: Any, learner: Any, exception: BaseException) -> None:
         traced = isinstance(exception, _NonFiniteGradient) or self._batch is None
         if isinstance(exception, NonFiniteLoss) and not traced:
             exception.args = (self._report(trainer, learner, str(exception)),)
 
     def _report(self, trainer: Any, learner: Learner, what: str) -> str:
-        path = Path(self.folder if self.folder is not None else trainer.default_root_dir, FILE)
+        path = Path(self.folder if self.folder is not None else trainer.default_root_dir, NON_FINITE)
         x, y = as_batch(self._batch)
         kept = {"state_dict": learner.state_dict(), "batch": [x, y], "random": self._random}
         content = io.BytesIO()

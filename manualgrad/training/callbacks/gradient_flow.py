@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from manualgrad.explaining.trace import unchanged
 from manualgrad.training.callbacks.rehearsal import Rehearsal, as_batch
+from manualgrad.training.files import write_whole
 from manualgrad.training.learners import Learner
 
 COLUMNS = ("step", "layer", "time", "rms")
@@ -23,11 +25,11 @@ class GradientFlow(Callback):
     each recurrent layer.
 
     A copy of the network takes the batch forward and back; the run itself is not touched, and either engine is looked
-    at alike. Logs `gradient_rms/NAME`; `rows` keeps all figures (step, layer, time step or "", rms), written to `file`
-    as CSV when training ends, if one is given. A layer is said to vanish where its gradient is less than `vanishing`
-    times that of the parameters of the last layer (the weakest of them that is not zero), and to explode where it is
-    more than `exploding` times that; a step of time is measured by the last one. Each verdict is told once, by `say`,
-    and kept in `verdicts`.
+    at alike. Logs after each epoch `gradient_rms/NAME`, the latest; `rows` keeps all figures (step, layer, time step or
+    "", rms), written to `file` as CSV when training ends, if one is given. A layer is said to vanish where its gradient
+    is less than `vanishing` times that of the parameters of the last layer (the weakest of them that is not zero), and
+    to explode where it is more than `exploding` times that; a step of time is measured by the last one. Each verdict is
+    told once, by `say`, and kept in `verdicts`.
 
     Raises ValueError for `every` below 1 and for thresholds that are not 0 < vanishing < 1 < exploding.
 
@@ -51,19 +53,39 @@ class GradientFlow(Callback):
         self.file, self.say = file, say
         self.rows: list[tuple[int, str, int | str, float]] = []
         self.verdicts: list[str] = []
-        self._told: set[tuple[str, str]] = set()
+        self._told: list[tuple[str, str]] = []  # of whom, a parameter or a layer at a time, and what
+        self._latest: dict[str, float] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "verdicts": self.verdicts, "told": self._told, "latest": self._latest}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows, self.verdicts = state_dict["rows"], state_dict["verdicts"]
+        self._told, self._latest = state_dict["told"], state_dict["latest"]
 
     def on_train_batch_start(self, trainer: Any, learner: Any, batch: Any, batch_idx: int) -> None:
-        if trainer.global_step % self.every:
-            return
-        layers, _ = self.measure(learner, batch)
-        for name, rms in layers.items():
-            learner.log(f"gradient_rms/{name}", rms, on_step=True, on_epoch=False)
+        if trainer.global_step % self.every == 0:
+            self._latest, _ = self.measure(learner, batch)
+
+    def on_train_epoch_end(self, trainer: Any, learner: Any) -> None:
+        for name, rms in self._latest.items():
+            learner.log(f"gradient_rms/{name}", rms)
 
     def on_train_end(self, trainer: Any, learner: Any) -> None:
         if self.file is not None:
-            with open(self.file, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([COLUMNS, *self.rows])
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows([COLUMNS, *self.rows])
+            write_whole(Path(self.file), text.getvalue().encode())
+
+    def summary(self) -> str:
+        """What was found in the run, in a sentence."""
+        steps = len({step for step, *_ in self.rows})
+        found = []
+        for what in ("vanishes", "explodes"):
+            if names := [name for name, told in self._told if told == what]:
+                more = f" and {len(names) - 1} more" if names[1:] else ""
+                found.append(f"that of {names[0]}{more} {what}")
+        return f"of the gradients looked at in {steps} steps {', '.join(found) or 'none vanishes or explodes'}"
 
     def measure(self, learner: Learner, batch: Any) -> tuple[dict[str, float], dict[str, list[float]]]:
         """The figures of this batch: by parameter, from the first to the last, and by recurrent layer and time step."""
@@ -103,7 +125,7 @@ class GradientFlow(Callback):
         ratio = rms / standard
         what = "vanishes" if ratio < self.vanishing else "explodes" if ratio > self.exploding else ""
         if what and (name, what) not in self._told:
-            self._told.add((name, what))
+            self._told.append((name, what))
             self.verdicts.append(f"after {step} steps the gradient of {name} {what}: {ratio:.1e} times {of}")
             self.say(self.verdicts[-1])
 
