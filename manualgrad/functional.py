@@ -53,6 +53,9 @@ from manualgrad.dimensions.fractional_max_pool import fractional_max_pool3d as f
 from manualgrad.dimensions.fractional_max_pool import (
     fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
 )
+from manualgrad.dimensions.interpolate import upsample as upsample
+from manualgrad.dimensions.interpolate import upsample_bilinear as upsample_bilinear
+from manualgrad.dimensions.interpolate import upsample_nearest as upsample_nearest
 from manualgrad.dimensions.lp_pool import lp_pool1d as lp_pool1d
 from manualgrad.dimensions.lp_pool import lp_pool2d as lp_pool2d
 from manualgrad.dimensions.lp_pool import lp_pool3d as lp_pool3d
@@ -152,9 +155,6 @@ from manualgrad.formulas.indexing import narrow as narrow
 from manualgrad.formulas.indexing import select as select
 from manualgrad.formulas.indexing import setitem as setitem
 from manualgrad.formulas.interpolate import interpolate as interpolate
-from manualgrad.formulas.interpolate import upsample as upsample
-from manualgrad.formulas.interpolate import upsample_bilinear as upsample_bilinear
-from manualgrad.formulas.interpolate import upsample_nearest as upsample_nearest
 from manualgrad.formulas.joining import cat as cat
 from manualgrad.formulas.joining import chunk as chunk
 from manualgrad.formulas.joining import split as split

@@ -81,6 +81,9 @@ from manualgrad.dimensions.dropout import Dropout2d as Dropout2d
 from manualgrad.dimensions.dropout import Dropout3d as Dropout3d
 from manualgrad.dimensions.fractional_max_pool import FractionalMaxPool2d as FractionalMaxPool2d
 from manualgrad.dimensions.fractional_max_pool import FractionalMaxPool3d as FractionalMaxPool3d
+from manualgrad.dimensions.interpolate import Upsample as Upsample
+from manualgrad.dimensions.interpolate import UpsamplingBilinear2d as UpsamplingBilinear2d
+from manualgrad.dimensions.interpolate import UpsamplingNearest2d as UpsamplingNearest2d
 from manualgrad.dimensions.lp_pool import LPPool1d as LPPool1d
 from manualgrad.dimensions.lp_pool import LPPool2d as LPPool2d
 from manualgrad.dimensions.lp_pool import LPPool3d as LPPool3d
@@ -132,9 +135,6 @@ from manualgrad.formulas.hardtanh import Hardtanh as Hardtanh
 from manualgrad.formulas.hinge_embedding_loss import HingeEmbeddingLoss as HingeEmbeddingLoss
 from manualgrad.formulas.hinge_loss import HingeLoss as HingeLoss
 from manualgrad.formulas.huber_loss import HuberLoss as HuberLoss
-from manualgrad.formulas.interpolate import Upsample as Upsample
-from manualgrad.formulas.interpolate import UpsamplingBilinear2d as UpsamplingBilinear2d
-from manualgrad.formulas.interpolate import UpsamplingNearest2d as UpsamplingNearest2d
 from manualgrad.formulas.kl_div import KLDivLoss as KLDivLoss
 from manualgrad.formulas.l1_loss import L1Loss as L1Loss
 from manualgrad.formulas.layer_norm import LayerNorm as LayerNorm

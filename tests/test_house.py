@@ -35,6 +35,7 @@ FLOORS = {
     "manualgrad": 0,  # lazy: it imports nothing of what it offers
     "manualgrad.arguments": 0,
     "manualgrad.formula": 0,
+    "manualgrad.taps": 0,
     "manualgrad.windows": 0,
     "manualgrad.compositions": 1,
     "manualgrad.dimensions": 1,
@@ -65,7 +66,7 @@ FLOORS = {
 
 # Packages that may import nothing of ours but these.
 ALONE = {
-    "manualgrad.formulas": ("manualgrad.formula", "manualgrad.windows"),
+    "manualgrad.formulas": ("manualgrad.formula", "manualgrad.taps", "manualgrad.windows"),
     "manualgrad.checking": ("manualgrad.arguments",),
 }
 
@@ -190,7 +191,7 @@ def functions_on_the_shelf(*packages: str) -> dict[str, Callable[..., Any]]:
 SCREENFUL = 120
 LONGER = {  # and why
     "several forms of one function: modes, kinds of target, ways to reduce": (
-        *("attention", "cross_entropy", "embedding_bag", "grid_sample", "interpolate", "multi_margin_loss"),
+        *("attention", "cross_entropy", "embedding_bag", "multi_margin_loss"),
         *("multilabel_margin_loss", "triplet_margin_loss"),
     ),
     "an algorithm: through time, over all paths, a few rows at once": ("ctc_loss", "linear_cross_entropy", "recurrent"),

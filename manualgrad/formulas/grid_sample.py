@@ -21,9 +21,6 @@ Source: Jaderberg et al. (2015), Spatial transformer networks, eqs. 5 to 7; Keys
 for digital image processing, eq. 4.
 """
 
-import itertools
-import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -31,6 +28,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, save
+from manualgrad.taps import taps_at
 
 
 class GridSampleFunction(Formula):
@@ -42,7 +40,8 @@ class GridSampleFunction(Formula):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, grid, *ctx.settings = inputs
+        x, grid, mode, padding_mode, corners = inputs
+        ctx.settings = mode, padding_mode, bool(corners)
         save(ctx, x, grid)
 
     @staticmethod
@@ -52,7 +51,7 @@ class GridSampleFunction(Formula):
         pixels, out = _flat(x), _flat(dy)
         dx: Any = out.new_zeros(pixels.shape) if needs_x else None
         slopes: list[Any] = [0] * grid.shape[-1]
-        for at, w, dw in _neighbours(x, grid, *ctx.settings):
+        for at, w, dw in taps_at(_points(grid), x.shape[2:], *ctx.settings):
             at = at.unsqueeze(1).expand(out.shape)
             if needs_x:
                 dx = dx.scatter_add_(2, at, out * w.unsqueeze(1))
@@ -67,7 +66,7 @@ class GridSampleFunction(Formula):
         x, grid = ctx.saved_tensors
         pixels = _flat(x)
         y_t: Any = 0
-        for at, w, dw in _neighbours(x, grid, *ctx.settings):
+        for at, w, dw in taps_at(_points(grid), x.shape[2:], *ctx.settings):
             at = at.unsqueeze(1).expand(-1, x.shape[1], -1)
             if x_t is not None:
                 y_t = y_t + _flat(x_t).gather(2, at) * w.unsqueeze(1)
@@ -75,24 +74,6 @@ class GridSampleFunction(Formula):
                 w_t = torch.stack([d * g for d, g in zip(dw, _points(grid_t), strict=True)]).sum(0)
                 y_t = y_t + pixels.gather(2, at) * w_t.unsqueeze(1)
         return y_t.reshape(*x.shape[:2], *grid.shape[1:-1])
-
-
-Tap = tuple[Tensor, Tensor, Tensor]
-
-
-def _neighbours(
-    x: Tensor, grid: Tensor, mode: str, padding_mode: str, corners: bool | None
-) -> Iterator[tuple[Tensor, Tensor, list[Tensor]]]:
-    """For each neighbour of the points (N, points): its number among the pixels, its weight, and that one's slopes."""
-    sizes = x.shape[2:]
-    axes = [_taps(g, n, mode, padding_mode, bool(corners)) for g, n in zip(_points(grid), reversed(sizes), strict=True)]
-    for taps in itertools.product(*axes):
-        number: Any = 0
-        for (at, _, _), k in zip(taps, range(len(sizes)), strict=True):
-            number = number + at * math.prod(sizes[len(sizes) - k :])
-        weights: list[Any] = [w for _, w, _ in taps]
-        slopes: list[Any] = [math.prod([dw, *weights[:k], *weights[k + 1 :]]) for k, (_, _, dw) in enumerate(taps)]
-        yield number, math.prod(weights), slopes
 
 
 def _flat(x: Tensor) -> Tensor:
@@ -103,52 +84,6 @@ def _flat(x: Tensor) -> Tensor:
 def _points(grid: Tensor) -> tuple[Tensor, ...]:
     """(N, *, dimensions) -> (N, points) for each dimension."""
     return grid.reshape(grid.shape[0], grid.shape[1:-1].numel(), grid.shape[-1]).unbind(-1)
-
-
-def _taps(g: Tensor, n: int, mode: str, padding_mode: str, corners: bool) -> list[Tap]:
-    """Along one dimension, the pixels that count for each point: their numbers, their weights and slopes."""
-    scale = (n - 1) / 2 if corners else n / 2
-    p = (g + 1) * scale - (0.0 if corners else 0.5)
-    if mode == "bicubic":
-        first = p.floor()
-        t = p - first
-        taps = []
-        for k, u, sign in ((-1, t + 1, 1), (0, t, 1), (1, 1 - t, -1), (2, 2 - t, -1)):
-            w, slope = _cubic(u, k in (0, 1))
-            taps.append(_tap(_moved(first + k, n, padding_mode, corners)[0], n, w, slope * (sign * scale)))
-        return taps
-    p, turn = _moved(p, n, padding_mode, corners)
-    if mode == "nearest":
-        return [_tap(p.round(), n, torch.ones_like(p), torch.zeros_like(p))]
-    first = p.floor()
-    t, slope = p - first, turn * scale
-    return [_tap(first, n, 1 - t, -slope), _tap(first + 1, n, t, slope)]
-
-
-def _moved(p: Tensor, n: int, padding_mode: str, corners: bool) -> tuple[Tensor, Tensor]:
-    """Where padding takes p to, and the slope of that."""
-    turn = torch.ones_like(p)
-    if padding_mode == "zeros":
-        return p, turn
-    if padding_mode == "reflection":
-        low, span = (0.0, n - 1) if corners else (-0.5, n)
-        along = (p - low).remainder(2 * max(span, 1))
-        turn = torch.where(along < span, 1.0, -1.0).to(p.dtype)
-        p = low + torch.minimum(along, 2 * span - along)
-    return p.clamp(0, n - 1), turn * ((p > 0) & (p < n - 1))
-
-
-def _tap(at: Tensor, n: int, w: Tensor, slope: Tensor) -> Tap:
-    """Outside of the image the weight is zero, and the number any."""
-    inside = (at >= 0) & (at <= n - 1)
-    return at.where(inside, 0).long(), w.where(inside, 0), slope.where(inside, 0)
-
-
-def _cubic(u: Tensor, near: bool, a: float = -0.75) -> tuple[Tensor, Tensor]:
-    """The weight of a pixel at distance u and its slope."""
-    if near:
-        return ((a + 2) * u - (a + 3)) * u * u + 1, (3 * (a + 2) * u - 2 * (a + 3)) * u
-    return ((a * u - 5 * a) * u + 8 * a) * u - 4 * a, (3 * a * u - 10 * a) * u + 8 * a
 
 
 def grid_sample(

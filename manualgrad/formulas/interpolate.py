@@ -20,21 +20,17 @@ Source: Keys (1981), Cubic convolution interpolation for digital image processin
 Turkowski (1990), Filters for common resampling tasks.
 """
 
-import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, save
+from manualgrad.taps import even_taps
 
 Sizes = int | Sequence[int] | None
 Factors = float | Sequence[float] | None
-
-_REACH = {"linear": 1, "bilinear": 1, "trilinear": 1, "bicubic": 2, "lanczos": 3}  # points to either side of c
 
 
 class InterpolateFunction(Formula):
@@ -64,57 +60,13 @@ class InterpolateFunction(Formula):
         dx = dy
         for k in reversed(range(len(ctx.sizes))):
             f = (factor[k] if isinstance(factor, Sequence) else factor) if given else None
-            taps = _taps(mode, antialias, corners, ctx.sizes[k], dy.shape[2 + k], f, dy)
-            dx = _put_back(dx, k - len(ctx.sizes), ctx.sizes[k], *taps)
+            at, weights = even_taps(mode, antialias, corners, ctx.sizes[k], dy.shape[2 + k], f, dy)
+            dx = _put_back(dx, k - len(ctx.sizes), ctx.sizes[k], at, weights)
         return dx, None, None, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
         return F.interpolate(x_t, *ctx.settings)
-
-
-def _taps(
-    mode: str, antialias: bool, corners: bool | None, n: int, m: int, factor: float | None, like: Tensor
-) -> tuple[Tensor, Tensor | None]:
-    """The taps of each of m points among n: where (taps, m) and their weights, None where there is one of weight 1."""
-    i = torch.arange(m, dtype=like.dtype, device=like.device)
-    if mode.startswith("nearest"):  # asked of the kernel, for which a rounding error decides between two neighbours
-        points = torch.arange(n, dtype=like.dtype, device=like.device).reshape(1, 1, n)
-        return F.interpolate(points, None if factor else m, factor, mode).reshape(1, m).long(), None
-    if mode == "area":
-        window = torch.arange(m, device=like.device)
-        start = (window * n).div(m, rounding_mode="floor")
-        end = ((window + 1) * n - 1).div(m, rounding_mode="floor") + 1
-        most = n // m if n % m == 0 else 1 if m % n == 0 else -(-n // m) + 1
-        at = start + torch.arange(most, device=like.device).unsqueeze(1)
-        return at.clamp(max=n - 1), (at < end).to(like.dtype) / (end - start)
-    s = (n - 1) / max(m - 1, 1) if corners else 1 / factor if factor else n / m
-    reach = _REACH[mode]
-    if antialias:
-        wide = max(s, 1.0)
-        c = s * (i + 0.5)  # counted from the edge, half a point before the first
-        first = (c - reach * wide + 0.5).clamp(min=0).floor()
-        last = (c + reach * wide + 0.5).floor().clamp(max=n) - 1
-        at = first + torch.arange(2 * math.ceil(reach * wide) + 1, device=like.device).unsqueeze(1)
-        weights = _weight((at + 0.5 - c).abs() / wide, mode, -0.5) * (at <= last)
-        return at.clamp(max=n - 1).long(), weights / weights.sum(0)
-    c = s * i if corners else s * (i + 0.5) - 0.5
-    c = c.clamp(min=0) if reach == 1 else c
-    before = c.floor().clamp(max=n - 1)
-    at = before + torch.arange(1 - reach, reach + 1, device=like.device).unsqueeze(1)
-    weights = _weight((at - before - (c - before).clamp(max=1)).abs(), mode, -0.75)
-    return at.clamp(0, n - 1).long(), weights
-
-
-def _weight(u: Tensor, mode: str, a: float) -> Tensor:
-    """h(u)."""
-    if mode == "lanczos":
-        return torch.where(u < 3, torch.sinc(u) * torch.sinc(u / 3), 0.0)
-    if mode == "bicubic":
-        near = ((a + 2) * u - (a + 3)) * u * u + 1
-        far = ((a * u - 5 * a) * u + 8 * a) * u - 4 * a
-        return torch.where(u <= 1, near, torch.where(u < 2, far, 0.0))
-    return (1 - u).clamp(min=0)
 
 
 def _put_back(dy: Tensor, axis: int, n: int, at: Tensor, weights: Tensor | None) -> Tensor:
@@ -158,70 +110,3 @@ def interpolate(
     """
     settings = size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
     return call(InterpolateFunction, input, *settings)
-
-
-def _warn_of_old_name(name: str) -> None:
-    if not torch.compiler.is_compiling():  # torch.compile cannot warn in the midst of a graph
-        warnings.warn(f"{name} is an old name of interpolate", stacklevel=3)
-
-
-def upsample(
-    input: Tensor,
-    size: Sizes = None,
-    scale_factor: Factors = None,
-    mode: str = "nearest",
-    align_corners: bool | None = None,
-) -> Tensor:
-    """`interpolate` by its old name, of which it warns as torch does. input (N, C, *), of one to three sizes.
-
-    >>> import torch, warnings
-    >>> warnings.simplefilter("ignore")
-    >>> upsample(torch.tensor([[[1.0, 2.0]]]), scale_factor=2).flatten()
-    tensor([1., 1., 2., 2.])
-    """
-    _warn_of_old_name("upsample")
-    return call(InterpolateFunction, input, size, scale_factor, mode, align_corners, None, False)
-
-
-def upsample_nearest(input: Tensor, size: Sizes = None, scale_factor: Factors = None) -> Tensor:
-    """`interpolate(mode="nearest")` by its old name, of which it warns as torch does. input (N, C, *).
-
-    >>> import torch, warnings
-    >>> warnings.simplefilter("ignore")
-    >>> upsample_nearest(torch.tensor([[[1.0, 2.0]]]), 4).flatten()
-    tensor([1., 1., 2., 2.])
-    """
-    _warn_of_old_name("upsample_nearest")
-    return call(InterpolateFunction, input, size, scale_factor, "nearest", None, None, False)
-
-
-def upsample_bilinear(input: Tensor, size: Sizes = None, scale_factor: Factors = None) -> Tensor:
-    """`interpolate(mode="bilinear", align_corners=True)` by its old name, of which it warns. input (N, C, H, W).
-
-    >>> import torch, warnings
-    >>> warnings.simplefilter("ignore")
-    >>> upsample_bilinear(torch.tensor([[[[0.0, 2.0]]]]), (1, 3)).flatten()
-    tensor([0., 1., 2.])
-    """
-    _warn_of_old_name("upsample_bilinear")
-    return call(InterpolateFunction, input, size, scale_factor, "bilinear", True, None, False)
-
-
-class Upsample(nn.Upsample):
-    """Drop-in `torch.nn.Upsample` computed by `manualgrad.functional.interpolate`."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        settings = self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor
-        return call(InterpolateFunction, input, *settings, False)
-
-
-class UpsamplingNearest2d(nn.UpsamplingNearest2d):
-    """Drop-in `torch.nn.UpsamplingNearest2d` computed by `manualgrad.functional.interpolate`."""
-
-    forward = Upsample.forward
-
-
-class UpsamplingBilinear2d(nn.UpsamplingBilinear2d):
-    """Drop-in `torch.nn.UpsamplingBilinear2d` computed by `manualgrad.functional.interpolate`."""
-
-    forward = Upsample.forward
