@@ -24,50 +24,6 @@ from manualgrad.compositions.recurrent import rnn_relu_cell as rnn_relu_cell
 from manualgrad.compositions.recurrent import rnn_tanh as rnn_tanh
 from manualgrad.compositions.recurrent import rnn_tanh_cell as rnn_tanh_cell
 from manualgrad.compositions.triplets import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
-from manualgrad.dimensions.adaptive_avg_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
-from manualgrad.dimensions.adaptive_avg_pool import adaptive_avg_pool2d as adaptive_avg_pool2d
-from manualgrad.dimensions.adaptive_avg_pool import adaptive_avg_pool3d as adaptive_avg_pool3d
-from manualgrad.dimensions.adaptive_max_pool import adaptive_max_pool1d as adaptive_max_pool1d
-from manualgrad.dimensions.adaptive_max_pool import adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices
-from manualgrad.dimensions.adaptive_max_pool import adaptive_max_pool2d as adaptive_max_pool2d
-from manualgrad.dimensions.adaptive_max_pool import adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices
-from manualgrad.dimensions.adaptive_max_pool import adaptive_max_pool3d as adaptive_max_pool3d
-from manualgrad.dimensions.adaptive_max_pool import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
-from manualgrad.dimensions.avg_pool import avg_pool1d as avg_pool1d
-from manualgrad.dimensions.avg_pool import avg_pool2d as avg_pool2d
-from manualgrad.dimensions.avg_pool import avg_pool3d as avg_pool3d
-from manualgrad.dimensions.conv import conv1d as conv1d
-from manualgrad.dimensions.conv import conv2d as conv2d
-from manualgrad.dimensions.conv import conv3d as conv3d
-from manualgrad.dimensions.conv_transpose import conv_transpose1d as conv_transpose1d
-from manualgrad.dimensions.conv_transpose import conv_transpose2d as conv_transpose2d
-from manualgrad.dimensions.conv_transpose import conv_transpose3d as conv_transpose3d
-from manualgrad.dimensions.dropout import dropout1d as dropout1d
-from manualgrad.dimensions.dropout import dropout2d as dropout2d
-from manualgrad.dimensions.dropout import dropout3d as dropout3d
-from manualgrad.dimensions.fractional_max_pool import fractional_max_pool2d as fractional_max_pool2d
-from manualgrad.dimensions.fractional_max_pool import (
-    fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
-)
-from manualgrad.dimensions.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
-from manualgrad.dimensions.fractional_max_pool import (
-    fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
-)
-from manualgrad.dimensions.interpolate import upsample as upsample
-from manualgrad.dimensions.interpolate import upsample_bilinear as upsample_bilinear
-from manualgrad.dimensions.interpolate import upsample_nearest as upsample_nearest
-from manualgrad.dimensions.lp_pool import lp_pool1d as lp_pool1d
-from manualgrad.dimensions.lp_pool import lp_pool2d as lp_pool2d
-from manualgrad.dimensions.lp_pool import lp_pool3d as lp_pool3d
-from manualgrad.dimensions.max_pool import max_pool1d as max_pool1d
-from manualgrad.dimensions.max_pool import max_pool1d_with_indices as max_pool1d_with_indices
-from manualgrad.dimensions.max_pool import max_pool2d as max_pool2d
-from manualgrad.dimensions.max_pool import max_pool2d_with_indices as max_pool2d_with_indices
-from manualgrad.dimensions.max_pool import max_pool3d as max_pool3d
-from manualgrad.dimensions.max_pool import max_pool3d_with_indices as max_pool3d_with_indices
-from manualgrad.dimensions.max_unpool import max_unpool1d as max_unpool1d
-from manualgrad.dimensions.max_unpool import max_unpool2d as max_unpool2d
-from manualgrad.dimensions.max_unpool import max_unpool3d as max_unpool3d
 from manualgrad.formulas.affine_grid import affine_grid as affine_grid
 from manualgrad.formulas.alpha_dropout import alpha_dropout as alpha_dropout
 from manualgrad.formulas.alpha_dropout import feature_alpha_dropout as feature_alpha_dropout
@@ -278,3 +234,47 @@ from manualgrad.formulas.triplet_margin_loss import triplet_margin_loss as tripl
 from manualgrad.formulas.unfold import unfold as unfold
 from manualgrad.formulas.vector_norm import vector_norm as vector_norm
 from manualgrad.formulas.weight_norm import weight_norm as weight_norm
+from manualgrad.interfaces.adaptive_avg_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
+from manualgrad.interfaces.adaptive_avg_pool import adaptive_avg_pool2d as adaptive_avg_pool2d
+from manualgrad.interfaces.adaptive_avg_pool import adaptive_avg_pool3d as adaptive_avg_pool3d
+from manualgrad.interfaces.adaptive_max_pool import adaptive_max_pool1d as adaptive_max_pool1d
+from manualgrad.interfaces.adaptive_max_pool import adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices
+from manualgrad.interfaces.adaptive_max_pool import adaptive_max_pool2d as adaptive_max_pool2d
+from manualgrad.interfaces.adaptive_max_pool import adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices
+from manualgrad.interfaces.adaptive_max_pool import adaptive_max_pool3d as adaptive_max_pool3d
+from manualgrad.interfaces.adaptive_max_pool import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
+from manualgrad.interfaces.avg_pool import avg_pool1d as avg_pool1d
+from manualgrad.interfaces.avg_pool import avg_pool2d as avg_pool2d
+from manualgrad.interfaces.avg_pool import avg_pool3d as avg_pool3d
+from manualgrad.interfaces.conv import conv1d as conv1d
+from manualgrad.interfaces.conv import conv2d as conv2d
+from manualgrad.interfaces.conv import conv3d as conv3d
+from manualgrad.interfaces.conv_transpose import conv_transpose1d as conv_transpose1d
+from manualgrad.interfaces.conv_transpose import conv_transpose2d as conv_transpose2d
+from manualgrad.interfaces.conv_transpose import conv_transpose3d as conv_transpose3d
+from manualgrad.interfaces.dropout import dropout1d as dropout1d
+from manualgrad.interfaces.dropout import dropout2d as dropout2d
+from manualgrad.interfaces.dropout import dropout3d as dropout3d
+from manualgrad.interfaces.fractional_max_pool import fractional_max_pool2d as fractional_max_pool2d
+from manualgrad.interfaces.fractional_max_pool import (
+    fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
+)
+from manualgrad.interfaces.fractional_max_pool import fractional_max_pool3d as fractional_max_pool3d
+from manualgrad.interfaces.fractional_max_pool import (
+    fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
+)
+from manualgrad.interfaces.interpolate import upsample as upsample
+from manualgrad.interfaces.interpolate import upsample_bilinear as upsample_bilinear
+from manualgrad.interfaces.interpolate import upsample_nearest as upsample_nearest
+from manualgrad.interfaces.lp_pool import lp_pool1d as lp_pool1d
+from manualgrad.interfaces.lp_pool import lp_pool2d as lp_pool2d
+from manualgrad.interfaces.lp_pool import lp_pool3d as lp_pool3d
+from manualgrad.interfaces.max_pool import max_pool1d as max_pool1d
+from manualgrad.interfaces.max_pool import max_pool1d_with_indices as max_pool1d_with_indices
+from manualgrad.interfaces.max_pool import max_pool2d as max_pool2d
+from manualgrad.interfaces.max_pool import max_pool2d_with_indices as max_pool2d_with_indices
+from manualgrad.interfaces.max_pool import max_pool3d as max_pool3d
+from manualgrad.interfaces.max_pool import max_pool3d_with_indices as max_pool3d_with_indices
+from manualgrad.interfaces.max_unpool import max_unpool1d as max_unpool1d
+from manualgrad.interfaces.max_unpool import max_unpool2d as max_unpool2d
+from manualgrad.interfaces.max_unpool import max_unpool3d as max_unpool3d

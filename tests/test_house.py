@@ -38,7 +38,7 @@ FLOORS = {
     "manualgrad.taps": 0,
     "manualgrad.windows": 0,
     "manualgrad.compositions": 1,
-    "manualgrad.dimensions": 1,
+    "manualgrad.interfaces": 1,
     "manualgrad.formulas": 1,
     "manualgrad.composed": 2,
     "manualgrad.functional": 2,
@@ -208,9 +208,9 @@ def test_a_formula_is_short() -> None:
         assert lines > most or path.stem not in longer, f"{path.name} is short now: take it out of LONGER"
 
 
-def test_what_comes_in_dimensions_is_in_the_file_of_its_formulas_name() -> None:
-    for path in (ROOT / "manualgrad" / "dimensions").glob("[!_]*.py"):
-        module = importlib.import_module(f"manualgrad.dimensions.{path.stem}")
+def test_an_interface_bears_the_name_of_its_formula() -> None:
+    for path in (ROOT / "manualgrad" / "interfaces").glob("[!_]*.py"):
+        module = importlib.import_module(f"manualgrad.interfaces.{path.stem}")
         used = {row.formula.__module__ for row in ROWS if row.function.__module__ == module.__name__}
         used |= {row.formula.__module__ for row in ROWS for d in row.modules if d.module.__module__ == module.__name__}
         assert used == {f"manualgrad.formulas.{path.stem}"}
@@ -224,7 +224,7 @@ def test_every_formula_has_a_row(formula: type[Formula]) -> None:
 
 
 def test_every_function_on_the_shelf_has_a_row_and_every_row_is_on_the_shelf() -> None:
-    single = functions_on_the_shelf("manualgrad.formulas", "manualgrad.dimensions")
+    single = functions_on_the_shelf("manualgrad.formulas", "manualgrad.interfaces")
     composed = functions_on_the_shelf("manualgrad.compositions")  # a row if it does not make use of other rows
     assert set(single) <= set(BY_NAME) <= set(single | composed)
     assert len(BY_NAME) == len(ROWS), "two rows have one name"
