@@ -9,7 +9,9 @@ from torch import Tensor
 from manualgrad import functional as F
 from manualgrad import nn
 from manualgrad.catalogue.row import Row, Sample, drop, normal, sample
-from manualgrad.formulas.recurrent import GruFunction, LstmFunction, RnnFunction
+from manualgrad.formulas.gru import GruFunction
+from manualgrad.formulas.lstm import LstmFunction
+from manualgrad.formulas.rnn import RnnFunction
 
 
 def network(

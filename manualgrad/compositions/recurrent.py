@@ -1,4 +1,4 @@
-"""Recurrent networks: layers above each other, in one direction or both, of the formulas in `formulas/recurrent.py`.
+"""Recurrent networks: layers above each other, in one direction or both, of the formulas of `rnn`, `lstm` and `gru`.
 
 The functions have the arguments of torch's (`torch.lstm`, `torch.gru`, `torch.rnn_tanh`, `torch.rnn_relu` and the
 cells), which `torch.nn.LSTM` and the others call; they have two forms, for a padded batch and for packed sequences.
@@ -14,10 +14,13 @@ from torch import Tensor
 
 from manualgrad.formula import call
 from manualgrad.formulas.dropout import dropout as drop
+from manualgrad.formulas.gru import GruFunction
 from manualgrad.formulas.indexing import getitem
 from manualgrad.formulas.joining import cat, stack
-from manualgrad.formulas.recurrent import BatchSizes, GruFunction, LstmFunction, RnnFunction
+from manualgrad.formulas.lstm import LstmFunction
+from manualgrad.formulas.rnn import RnnFunction
 from manualgrad.formulas.shape import reshape, transpose
+from manualgrad.parts.time_steps import BatchSizes
 
 Weights = Sequence[Tensor]
 # One layer in one direction: rows, initial states, its weights, batch sizes, reversed -> all its states.

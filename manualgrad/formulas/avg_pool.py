@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, save
-from manualgrad.windows import Numbers, each, fill_windows
+from manualgrad.parts.windows import Numbers, each, fill_windows
 
 _AVG_POOL: dict[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, save
-from manualgrad.windows import CONV, CONV_TRANSPOSE, Numbers, each, kernel_gradient, unpad
+from manualgrad.parts.windows import CONV, CONV_TRANSPOSE, Numbers, each, kernel_gradient, unpad
 
 
 class ConvFunction(Formula):

@@ -21,7 +21,7 @@ from typing import Any
 from torch import Tensor
 
 from manualgrad.formula import Formula, save
-from manualgrad.windows import CONV, CONV_TRANSPOSE, Numbers, kernel_gradient
+from manualgrad.parts.windows import CONV, CONV_TRANSPOSE, Numbers, kernel_gradient
 
 
 class ConvTransposeFunction(Formula):

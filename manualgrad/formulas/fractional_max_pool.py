@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, save
-from manualgrad.windows import Numbers
+from manualgrad.parts.windows import Numbers
 
 _FRACTIONAL_MAX_POOL: dict[int, Any] = {
     2: F.fractional_max_pool2d_with_indices,

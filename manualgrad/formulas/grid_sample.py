@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, save
-from manualgrad.taps import taps_at
+from manualgrad.parts.taps import taps_at
 
 
 class GridSampleFunction(Formula):

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, save
-from manualgrad.taps import even_taps
+from manualgrad.parts.taps import even_taps
 
 Sizes = int | Sequence[int] | None
 Factors = float | Sequence[float] | None

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, save
-from manualgrad.windows import Numbers
+from manualgrad.parts.windows import Numbers
 
 _MAX_POOL: dict[int, Any] = {
     1: F.max_pool1d_with_indices,

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, save
-from manualgrad.windows import Numbers
+from manualgrad.parts.windows import Numbers
 
 _MAX_UNPOOL: dict[int, Any] = {1: F.max_unpool1d, 2: F.max_unpool2d, 3: F.max_unpool3d}
 

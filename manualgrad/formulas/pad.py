@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, save
-from manualgrad.windows import unpad
+from manualgrad.parts.windows import unpad
 
 
 class PadFunction(Formula):

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from manualgrad.formula import call
 from manualgrad.formulas.avg_pool import AvgPoolFunction
-from manualgrad.windows import Numbers
+from manualgrad.parts.windows import Numbers
 
 
 def avg_pool1d(

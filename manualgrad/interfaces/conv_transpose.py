@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from manualgrad.formula import call
 from manualgrad.formulas.conv_transpose import ConvTransposeFunction
-from manualgrad.windows import Numbers
+from manualgrad.parts.windows import Numbers
 
 
 def conv_transpose1d(

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from manualgrad.formula import call
 from manualgrad.formulas.fractional_max_pool import FractionalMaxPoolFunction, Ratios
-from manualgrad.windows import Numbers
+from manualgrad.parts.windows import Numbers
 
 
 def _pool(

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from manualgrad.formula import call
 from manualgrad.formulas.lp_pool import LpPoolFunction
-from manualgrad.windows import Numbers
+from manualgrad.parts.windows import Numbers
 
 
 def lp_pool1d(

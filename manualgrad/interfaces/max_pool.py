@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from manualgrad.formula import call
 from manualgrad.formulas.max_pool import MaxPool3dFunction, MaxPoolFunction
-from manualgrad.windows import Numbers
+from manualgrad.parts.windows import Numbers
 
 
 def max_pool1d(

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from manualgrad.formula import call
 from manualgrad.formulas.max_unpool import MaxUnpoolFunction
-from manualgrad.windows import Numbers
+from manualgrad.parts.windows import Numbers
 
 
 def max_unpool1d(

@@ -27,10 +27,12 @@ from manualgrad.mutation.mutants import Mutant, mutants
 
 # A mutant is run as a module of its own, and a backward that is made by a function has no text of its own.
 MADE = ("min", "amin", "logaddexp", "atan2", "fmod", "remainder", "lerp", "addcmul", "addcdiv")
-ALONE = [
+ALONE = [  # those whose file defines or imports the one formula
     row
     for row in ROWS
-    if row.function.__module__.split(".")[-1] == row.formula.__module__.split(".")[-1] and row.name not in MADE
+    if row.formula.__module__.startswith("manualgrad.formulas.")
+    and vars(sys.modules[row.function.__module__]).get(row.formula.__name__) is row.formula
+    and row.name not in MADE
 ]
 FEW = ("sigmoid", "tanh", "softmax", "linear")
 
