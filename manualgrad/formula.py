@@ -179,6 +179,8 @@ def call_in_place(formula: type[Formula], x: Tensor, *args: Any) -> Tensor:
     general way, to compute and to copy: torch loses second derivatives of Functions that change a view. For formulas
     that leave autocast alone.
     """
+    if not isinstance(x, Tensor):
+        return call(formula, x, *args)  # refuses it by name
     if torch.compiler.is_compiling() or (_transforms_active is not None and _transforms_active()):
         return x.copy_(call(formula, call(CloneFunction, x, torch.preserve_format), *args))
     if active.tape is not None:

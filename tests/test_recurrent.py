@@ -8,7 +8,7 @@ from torch import Tensor
 from torch import nn as tnn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from manualgrad import Tape, nn
+from manualgrad import Tape, functional, nn
 from manualgrad.redirection import by_hand
 
 KINDS = ("RNN", "LSTM", "GRU")
@@ -121,3 +121,60 @@ def test_cells_refuse_shapes_that_would_be_broadcast(kind: str) -> None:
             module(torch.zeros(4, 3), hx)
         with pytest.raises(RuntimeError, match=r"w_ih must have shape|inconsistent input_size"):
             module(torch.zeros(4, 1))
+
+
+@pytest.mark.parametrize("name", ["rnn_tanh", "rnn_relu"])
+@pytest.mark.parametrize("state", [(4, 3), (4, 1, 3), (4, 5, 3)], ids=str)
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_one_sequence_is_taken_without_a_batch(name: str, state: tuple[int, ...], batch_first: bool) -> None:
+    net = tnn.RNN(2, 3, 2, bidirectional=True).double()
+    x, h = torch.randn(6, 2, dtype=torch.float64), torch.randn(state, dtype=torch.float64)
+    leaves = [(x.T if batch_first else x).clone().requires_grad_(), h.requires_grad_()]
+
+    def gradients(function: Any) -> list[Tensor]:
+        y, last = function(*leaves, list(net.parameters()), True, 2, 0.0, False, True, batch_first)
+        dys = [torch.linspace(-1, 1, o.numel(), dtype=o.dtype).view(o.shape) for o in (y, last)]
+        return [y, last, *torch.autograd.grad([y, last], [*leaves, *net.parameters()], dys)]
+
+    for a, b in zip(gradients(getattr(functional, name)), gradients(getattr(torch, name)), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a word for dropout": ({"dropout": "x"}, "dropout must be a number, got a str"),
+    "no dropout": ({"dropout": None}, "dropout must be a number, got None"),
+    "no probability": ({"dropout": 1.5, "train": True}, "dropout is a probability, from 0 to 1, got 1.5"),
+    "half a layer": ({"num_layers": 2.0}, "num_layers must be an integer, got a float"),
+    "a word for biases": ({"has_biases": "no"}, "has_biases must be True or False, got a str"),
+    "no parameters": ({"params": []}, r"params must be 4 tensors of each of the 2 layers and directions, got 0 in all"),
+    "one state": ({"hx": (torch.zeros(2, 5, 3),)}, "hx must be two states, h and c, got 1"),
+    "a state that is none": ({"hx": (torch.zeros(2, 5, 3), 1)}, "hx must be made of tensors, got a int"),
+    "a name that is none": ({"batchfirst": True}, "batchfirst is no argument"),
+    "a matrix": ({"input": torch.zeros(4, 2)}, r"input must have shape \(T, N, in\), .*got \(4, 2\)"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_arguments_of_a_network_are_checked(case: str) -> None:
+    params = list(tnn.LSTM(2, 3, 2).parameters())
+    right: dict[str, Any] = {"input": torch.zeros(4, 5, 2), "hx": (torch.zeros(2, 5, 3),) * 2, "params": params}
+    right |= {"has_biases": True, "num_layers": 2, "dropout": 0.0, "train": False, "bidirectional": False}
+    right |= {"batch_first": False}
+    for a, b in zip(functional.lstm(**right), torch.lstm(**right), strict=True):
+        torch.testing.assert_close(a, b)
+    wrong, message = WRONG[case]
+    with pytest.raises(Exception, match=r".") as theirs:
+        torch.lstm(**right | wrong)
+    with pytest.raises(theirs.type, match=f"^lstm: {message}"):
+        functional.lstm(**right | wrong)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_state_is_for_the_whole_batch(packed: bool) -> None:
+    net, x = tnn.GRU(2, 3), pack_padded_sequence(torch.zeros(4, 2, 2), torch.tensor([4, 2]))
+    first = (x.data, x.batch_sizes) if packed else (torch.zeros(4, 2, 2),)
+    for function in (torch.gru, functional.gru):
+        with pytest.raises(RuntimeError, match=r"^gru: hx must have shape \(1, 2, hidden\)|broadcast shape"):
+            function(
+                *first, torch.zeros(1, 1, 3), list(net.parameters()), True, 1, 0.0, False, False, *[False][packed:]
+            )

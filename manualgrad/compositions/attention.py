@@ -21,8 +21,10 @@ from manualgrad.formulas.matmul import matmul
 from manualgrad.formulas.reductions import mean
 from manualgrad.formulas.shape import expand, reshape, squeeze, transpose, unsqueeze
 from manualgrad.formulas.softmax import softmax
+from manualgrad.public import public
 
 
+@public
 def multi_head_attention_forward(
     query: Tensor,
     key: Tensor,
@@ -65,6 +67,8 @@ def multi_head_attention_forward(
             f"multi_head_attention_forward: query must have {embed_dim_to_check} features, a multiple of the "
             f"{num_heads} heads, got {tuple(query.shape)}"
         )
+    if in_proj_weight is None and not use_separate_proj_weight:
+        raise AssertionError("multi_head_attention_forward: in_proj_weight is None, and no separate weights are used")
     batched = query.dim() == 3
     if not batched:
         query, key, value = (unsqueeze(x, 1) for x in (query, key, value))

@@ -5,6 +5,7 @@ Source: what torch's documentation says of each.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,8 +15,10 @@ from manualgrad.formulas.arithmetic import mul
 from manualgrad.formulas.indexing import getitem, index_select, setitem
 from manualgrad.formulas.reductions import Dim, mean, std, var
 from manualgrad.formulas.shape import broadcast_tensors, reshape, unsqueeze
+from manualgrad.public import public
 
 
+@public
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """The products of each element of one vector with each of another. Same gradients as `torch.outer`.
 
@@ -31,6 +34,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return mul(unsqueeze(input, 1), vec2)
 
 
+@public
 def var_mean(
     input: Tensor, dim: Dim = None, *, correction: float | None = 1, keepdim: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -43,6 +47,7 @@ def var_mean(
     return var(input, dim, correction=correction, keepdim=keepdim), mean(input, dim, keepdim)
 
 
+@public
 def std_mean(
     input: Tensor, dim: Dim = None, *, correction: float | None = 1, keepdim: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -55,6 +60,7 @@ def std_mean(
     return std(input, dim, correction=correction, keepdim=keepdim), mean(input, dim, keepdim)
 
 
+@public
 def repeat_interleave(
     input: Tensor, repeats: int | Tensor, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
@@ -73,7 +79,8 @@ def repeat_interleave(
     return index_select(input, dim, torch.repeat_interleave(numbers, repeats, output_size=output_size))
 
 
-def meshgrid(*tensors: Tensor | list[Tensor] | tuple[Tensor, ...], indexing: str | None = None) -> tuple[Tensor, ...]:
+@public
+def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str | None = None) -> tuple[Tensor, ...]:
     """The coordinates of the points of a grid, given those along each of its axes. Same as `torch.meshgrid`.
 
     `indexing` is "ij", the default, or "xy", which swaps the first two dimensions; RuntimeError for another word, and
@@ -99,6 +106,7 @@ def meshgrid(*tensors: Tensor | list[Tensor] | tuple[Tensor, ...], indexing: str
     return tuple(broadcast_tensors(*grid))
 
 
+@public
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float) -> Tensor:
     """`input` with `value` in the slices of number `index` along `dim`. Same gradients as `torch.index_fill`.
 
@@ -109,6 +117,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float) ->
     return setitem(input, _at(input, dim, index), value)
 
 
+@public
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """`input` with the slices of number `index` along `dim` replaced by those of `source`. Same as `torch.index_copy`.
 
@@ -116,6 +125,8 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     >>> index_copy(torch.zeros(3), 0, torch.tensor([2, 0]), torch.tensor([5.0, 7.0]))
     tensor([7., 0., 5.])
     """
+    if not isinstance(source, Tensor):
+        raise TypeError("source must be a tensor")
     return setitem(input, _at(input, dim, index), source)
 
 
@@ -123,9 +134,12 @@ def _at(input: Tensor, dim: int, index: Tensor) -> tuple[Any, ...]:
     """The index of the slices along `dim`."""
     if not -input.dim() <= dim < input.dim():
         raise IndexError(f"dim {dim} is out of range for a tensor of shape {tuple(input.shape)}")
+    if not isinstance(index, Tensor):
+        raise TypeError("index must be a tensor")
     return *[slice(None)] * (dim % input.dim()), index
 
 
+@public
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask (boolean) says so, in a row. Same values and gradients as `torch.masked_select`.
 

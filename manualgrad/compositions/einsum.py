@@ -20,10 +20,12 @@ from manualgrad.formulas.diagonals import diagonal
 from manualgrad.formulas.matmul import matmul
 from manualgrad.formulas.reductions import sum
 from manualgrad.formulas.shape import permute, reshape, squeeze
+from manualgrad.public import described, public
 
 Labels = list[str]
 
 
+@public
 def einsum(*args: Any) -> Tensor:
     """`einsum("bij,bjk->bik", x, w)`: sums of products. Same values and gradients as `torch.einsum`.
 
@@ -41,7 +43,12 @@ def einsum(*args: Any) -> Tensor:
     >>> w.grad.unique()
     tensor([2.])
     """
+    if len(args) < 2:
+        raise ValueError("einsum: give an equation and its operands, or operands and the numbers of their dimensions")
     equation, operands = _equation(args)
+    for k, x in enumerate(operands):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"einsum: operands[{k}] must be a tensor, got {described(x)}")
     terms, result = _labels(equation, operands)
     _check_sizes(equation, terms, operands)
     pairs = [_without_copies(x, labels, terms, operands) for x, labels in zip(operands, terms, strict=True)]

@@ -19,12 +19,22 @@ from manualgrad.formulas.indexing import getitem
 from manualgrad.formulas.joining import cat, stack
 from manualgrad.formulas.lstm import LstmFunction
 from manualgrad.formulas.rnn import RnnFunction
-from manualgrad.formulas.shape import reshape, transpose
+from manualgrad.formulas.shape import expand, reshape, squeeze, transpose, unsqueeze
 from manualgrad.parts.time_steps import BatchSizes
+from manualgrad.public import described, public
 
 Weights = Sequence[Tensor]
 # One layer in one direction: rows, initial states, its weights, batch sizes, reversed -> all its states.
 Layer = Callable[[Tensor, Sequence[Tensor], Weights, BatchSizes, bool], tuple[Tensor, ...]]
+
+# What both forms have in common, in order, and of what kind each is; those that are not named are True or False.
+_ORDER = ("hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional")
+_KINDS: dict[str, tuple[Any, str]] = {
+    "batch_sizes": (Tensor, "a tensor of int64"),
+    "params": (Sequence, "a sequence of tensors"),
+    "num_layers": (int, "an integer"),
+    "dropout": ((int, float, Tensor), "a number"),
+}
 
 
 class FusedLstmFunction(LstmFunction):
@@ -33,15 +43,17 @@ class FusedLstmFunction(LstmFunction):
     autocast = "lower"
 
 
-def lstm(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+@public
+def lstm(input: Tensor, *arguments: Any, **named: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Long short-term memory. Same values and gradients as `torch.lstm`, whose two forms it has.
 
     lstm(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
     lstm(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)
 
     input (T, N, in), or (N, T, in) with batch_first; hx the initial states, h (layers, N, out) and c (layers, N,
-    hidden), one layer for each direction; params w_ih, w_hh, b_ih, b_hh and, with a projection, w_hr of each layer in
-    turn. Returns the output (T, N, directions out) and the last states.
+    hidden), one layer for each direction (`rnn_tanh` and `rnn_relu` take one sequence, without N, too); params w_ih,
+    w_hh, b_ih, b_hh and, with a projection, w_hr of each layer in turn. Returns the output (T, N, directions out) and
+    the last states.
 
     >>> import torch
     >>> net = torch.nn.LSTM(2, 3)
@@ -50,11 +62,12 @@ def lstm(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     >>> output.shape, h_n.shape
     (torch.Size([4, 5, 3]), torch.Size([1, 5, 3]))
     """
-    output, (h, c) = _network(_lstm_layer, input, arguments)
+    output, (h, c) = _network("lstm", _lstm_layer, input, *arguments, **named)
     return output, h, c
 
 
-def gru(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
+@public
+def gru(input: Tensor, *arguments: Any, **named: Any) -> tuple[Tensor, Tensor]:
     """Gated recurrent unit. Same values and gradients as `torch.gru`, whose two forms it has; see `lstm`.
 
     >>> import torch
@@ -64,11 +77,12 @@ def gru(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
     >>> torch.allclose(output, net(x)[0])
     True
     """
-    output, (h,) = _network(_gru_layer, input, arguments)
+    output, (h,) = _network("gru", _gru_layer, input, *arguments, **named)
     return output, h
 
 
-def rnn_tanh(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
+@public
+def rnn_tanh(input: Tensor, *arguments: Any, **named: Any) -> tuple[Tensor, Tensor]:
     """Elman network with tanh. Same values and gradients as `torch.rnn_tanh`, whose two forms it has; see `lstm`.
 
     >>> import torch
@@ -78,11 +92,12 @@ def rnn_tanh(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
     >>> torch.allclose(output, net(x)[0])
     True
     """
-    output, (h,) = _network(_rnn_layer("tanh"), input, arguments)
+    output, (h,) = _network("rnn_tanh", _rnn_layer("tanh"), input, *arguments, **named)
     return output, h
 
 
-def rnn_relu(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
+@public
+def rnn_relu(input: Tensor, *arguments: Any, **named: Any) -> tuple[Tensor, Tensor]:
     """Elman network with relu. Same values and gradients as `torch.rnn_relu`, whose two forms it has; see `lstm`.
 
     >>> import torch
@@ -92,10 +107,11 @@ def rnn_relu(input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
     >>> torch.allclose(output, net(x)[0])
     True
     """
-    output, (h,) = _network(_rnn_layer("relu"), input, arguments)
+    output, (h,) = _network("rnn_relu", _rnn_layer("relu"), input, *arguments, **named)
     return output, h
 
 
+@public
 def lstm_cell(
     input: Tensor,
     hx: Sequence[Tensor],
@@ -117,6 +133,7 @@ def lstm_cell(
     return h, c
 
 
+@public
 def gru_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
@@ -131,6 +148,7 @@ def gru_cell(
     return call(GruFunction, input, hx, w_ih, w_hh, b_ih, b_hh, (input.shape[0],), False)
 
 
+@public
 def rnn_tanh_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
@@ -145,6 +163,7 @@ def rnn_tanh_cell(
     return call(RnnFunction, input, hx, w_ih, w_hh, b_ih, b_hh, "tanh", (input.shape[0],), False)
 
 
+@public
 def rnn_relu_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
@@ -204,25 +223,81 @@ def _rnn_layer(nonlinearity: str) -> Layer:
     return layer
 
 
-def _network(layer: Layer, input: Tensor, arguments: tuple[Any, ...]) -> tuple[Tensor, list[Tensor]]:
+def _read(name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of either form by name, hx as a list; with torch's exception type for one that does not fit."""
+    packed = "batch_sizes" in named or any(isinstance(a, Tensor) and a.dtype == torch.int64 for a in arguments[:1])
+    order = ("batch_sizes", *_ORDER) if packed else (*_ORDER, "batch_first")
+    if len(arguments) > len(order):
+        raise TypeError(f"{name}: at most {len(order) + 1} arguments are taken, got {len(arguments) + 1}")
+    given = dict(zip(order, arguments, strict=False)) | named
+    for what in (*order, *given):
+        if what not in order or what not in given:
+            raise TypeError(f"{name}: {what} is {'missing' if what in order else 'no argument'}")
+        kinds, words = _KINDS.get(what, (bool, "True or False"))
+        if what != "hx" and not isinstance(given[what], kinds):
+            raise TypeError(f"{name}: {what} must be {words}, got {described(given[what])}")
+    if given["train"] and given["num_layers"] > 1 and not 0 <= given["dropout"] <= 1:
+        raise RuntimeError(f"{name}: dropout is a probability, from 0 to 1, got {given['dropout']}")
+    states = given["hx"] if name == "lstm" and isinstance(given["hx"], Sequence) else [given["hx"]]
+    for what, tensors in (("hx", states), ("params", given["params"])):
+        for x in tensors:
+            if not isinstance(x, Tensor):
+                raise TypeError(f"{name}: {what} must be made of tensors, got {described(x)}")
+    if len(states) != (2 if name == "lstm" else 1):
+        raise RuntimeError(f"{name}: hx must be two states, h and c, got {len(states)}")
+    places = given["num_layers"] * (2 if given["bidirectional"] else 1)
+    projected = states[0].shape[-1:] != states[-1].shape[-1:]
+    share = (4 if given["has_biases"] else 2) + projected
+    if len(given["params"]) != places * share:
+        raise RuntimeError(
+            f"{name}: params must be {share} tensors of each of the {places} layers and directions, "
+            f"got {len(given['params'])} in all"
+        )
+    return given | {"hx": list(states)}
+
+
+def _network(name: str, layer: Layer, input: Tensor, *arguments: Any, **named: Any) -> tuple[Tensor, list[Tensor]]:
     """Read the arguments of either form, and run the layers."""
-    if isinstance(arguments[0], Tensor) and arguments[0].dtype == torch.int64:
-        batch_sizes, *settings = arguments
-        return _layers(layer, input, tuple(batch_sizes.tolist()), *settings)
-    *settings, batch_first = arguments
-    if batch_first:
-        input = transpose(input, 0, 1)
-    length, batch, width = input.shape
-    rows, last = _layers(layer, reshape(input, (length * batch, width)), (batch,) * length, *settings)
+    given = _read(name, arguments, named)
+    hx, batch_first, sizes = given["hx"], given.pop("batch_first", False), given.pop("batch_sizes", None)
+    if sizes is not None:
+        given["sizes"] = tuple(sizes.tolist())
+        _check_states(name, given, given["sizes"][0])
+        return _layers(layer, input, **given)
+    x = transpose(input, 0, 1) if batch_first else input
+    alone = x.dim() == 2 and hx[0].dim() == 2 and name.startswith("rnn")
+    if alone:  # one sequence without a dimension for the batch, which torch's simplest networks take
+        given["hx"] = hx = [unsqueeze(s, 1) for s in hx]
+    if x.dim() == 2 and name.startswith("rnn"):  # the same sequence for every state
+        x = expand(unsqueeze(x, 1), (-1, hx[0].shape[1], -1))
+    if x.dim() != 3:
+        raise (IndexError if x.dim() < 3 else RuntimeError)(
+            f"{name}: input must have shape (T, N, in), or (N, T, in) with batch_first, got {tuple(input.shape)}"
+        )
+    length, batch, width = x.shape
+    _check_states(name, given, batch)
+    rows, last = _layers(layer, reshape(x, (length * batch, width)), (batch,) * length, **given)
+    if alone:
+        return transpose(rows, 0, 1) if batch_first else rows, [squeeze(s, 1) for s in last]
     output = reshape(rows, (length, batch, -1))
     return transpose(output, 0, 1) if batch_first else output, last
+
+
+def _check_states(name: str, given: dict[str, Any], batch: int) -> None:
+    places = given["num_layers"] * (2 if given["bidirectional"] else 1)
+    for state in given["hx"]:
+        if state.dim() != 3 or state.shape[:2] != (places, batch):
+            raise RuntimeError(
+                f"{name}: hx must have shape ({places}, {batch}, hidden), of {places} layers and directions and a "
+                f"batch of {batch}, got {tuple(state.shape)}"
+            )
 
 
 def _layers(
     layer: Layer,
     rows: Tensor,
     sizes: BatchSizes,
-    hx: Tensor | Sequence[Tensor],
+    hx: Sequence[Tensor],
     params: Weights,
     has_biases: bool,
     num_layers: int,
@@ -230,7 +305,6 @@ def _layers(
     train: bool,
     bidirectional: bool,
 ) -> tuple[Tensor, list[Tensor]]:
-    initial = [hx] if isinstance(hx, Tensor) else list(hx)
     directions = 2 if bidirectional else 1
     share = len(params) // (num_layers * directions)
     last: list[list[Tensor]] = []
@@ -239,7 +313,7 @@ def _layers(
         for direction in range(directions):
             place = k * directions + direction
             weights = params[place * share : (place + 1) * share]
-            states = layer(rows, [getitem(s, place) for s in initial], weights, sizes, direction == 1)
+            states = layer(rows, [getitem(s, place) for s in hx], weights, sizes, direction == 1)
             outputs.append(states[0])
             last.append([_last(s, sizes, direction == 1) for s in states])
         rows = cat(outputs, 1) if bidirectional else outputs[0]

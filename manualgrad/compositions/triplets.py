@@ -13,10 +13,12 @@ from manualgrad.formulas.choice import clamp
 from manualgrad.formulas.extremes import minimum
 from manualgrad.formulas.pairwise_distance import pairwise_distance
 from manualgrad.formulas.reductions import mean, sum
+from manualgrad.public import public
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
+@public
 def triplet_margin_with_distance_loss(
     anchor: Tensor,
     positive: Tensor,

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from manualgrad.formula import Formula, call, call_in_place, save
+from manualgrad.public import public
 
 _ALPHA = 1.7580993408473766  # what SELU tends to, times -1
 
@@ -65,6 +66,7 @@ def _drop(name: str, x: Tensor, p: float, training: bool, inplace: bool, channel
     return (call_in_place if inplace else call)(AlphaDropoutFunction, x, factors, shifts)
 
 
+@public
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """Dropout for networks of SELUs, which keeps mean 0 and variance 1. Otherwise as `dropout`; any shape.
 
@@ -77,6 +79,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
     return _drop("alpha_dropout", input, p, training, inplace, channels=False)
 
 
+@public
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """`alpha_dropout` of whole channels. input (N, C, *); raises RuntimeError, in training, for fewer dimensions.
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, call, save, unbroadcast
+from manualgrad.public import public
 
 Operand = Tensor | float
 
@@ -191,7 +192,7 @@ class NegFunction(Formula):
 
     @staticmethod
     def forward(x: Tensor) -> Tensor:
-        return -x
+        return torch.neg(x)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -277,6 +278,11 @@ class PowFunction(Formula):
         # An exponent that does not move may arrive with a tangent of 0, where the slope is no number: x < 0.
         term = torch.where(n_t == 0, 0.0, n_t * PowFunction.slope_in_n(x, n, y))
         return term if y_t is None else y_t + term
+
+    @staticmethod
+    def check(x: Any, exponent: Any) -> None:
+        if not isinstance(x, Tensor) and not isinstance(exponent, Tensor):
+            raise TypeError("input or exponent must be a tensor")
 
     @staticmethod
     def slope_in_x(x: Any, n: Any) -> Any:
@@ -367,6 +373,7 @@ def mul(input: Operand, other: Operand) -> Tensor:
     return call(MulFunction, input, other)
 
 
+@public
 def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
     """`input / other`, elementwise with broadcasting; either may be a number. Same values and gradients as `torch.div`.
 
@@ -403,6 +410,7 @@ def conj(input: Tensor) -> Tensor:
     return call(ConjFunction, input)
 
 
+@public
 def pow(input: Operand, exponent: Operand) -> Tensor:
     """`input ** exponent`, elementwise with broadcasting; either may be a number. Same gradients as `torch.pow`.
 

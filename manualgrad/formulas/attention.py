@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, save, unbroadcast
+from manualgrad.public import public
 
 BLOCK = 1 << 22  # entries of P that are held at once: 16 MiB in float32
 
@@ -151,6 +152,7 @@ def _probabilities(q: Tensor, k: Tensor, mask: Tensor | None, causal: bool, scal
     return s.softmax(-1).masked_fill((s == -math.inf).all(-1, keepdim=True), 0.0)
 
 
+@public
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

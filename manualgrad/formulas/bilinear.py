@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, save
+from manualgrad.public import public
 
 
 class BilinearFunction(Formula):
@@ -89,6 +90,7 @@ class BilinearFunction(Formula):
             raise RuntimeError(f"bias must have shape {tuple(weight.shape[:1])}, got {tuple(bias.shape)}")
 
 
+@public
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`input1^T W_o input2 + bias_o` for every output o. Same values and gradients as `torch.nn.functional.bilinear`.
 

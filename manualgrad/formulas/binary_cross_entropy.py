@@ -21,6 +21,7 @@ from torch.nn import _reduction
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast
+from manualgrad.public import public
 
 
 class BinaryCrossEntropyFunction(Formula):
@@ -76,6 +77,7 @@ def _slope(p: Tensor, t: Tensor) -> Tensor:
     return (p - t) / (p * (1 - p)).clamp(min=1e-12)
 
 
+@public
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Pointwise, call, call_in_place
+from manualgrad.public import public
 
 
 class CeluFunction(Pointwise):
@@ -42,6 +43,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return (call_in_place if inplace else call)(CeluFunction, input, alpha)
 
 
+@public
 def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """`celu` in place."""
     return celu(input, alpha, inplace=True)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, call, save, unbroadcast
+from manualgrad.public import public
 
 Operand = Tensor | float
 
@@ -136,6 +137,11 @@ class ClampFunction(Formula):
         return sum(terms[1:], terms[0]).to(ctx.dtype).expand(ctx.shape)
 
     @staticmethod
+    def check(x: Tensor, low: Any, high: Any) -> None:
+        if low is not None and high is not None and isinstance(low, Tensor) != isinstance(high, Tensor):
+            raise TypeError("min and max must both be tensors, or both numbers")
+
+    @staticmethod
     def masks(ctx: Any, x: Tensor, low: Any, high: Any) -> tuple[Any, Any, Any]:
         """Where y follows x, where it follows low, where it follows high."""
         low, high = (n if t is None else t for t, n in zip((low, high), ctx.numbers, strict=True))
@@ -146,6 +152,7 @@ class ClampFunction(Formula):
         return (x >= low) & (x <= high), (x < low) & (low < high), (x > high) | (high < low)
 
 
+@public
 def where(condition: Tensor, input: Operand, other: Operand) -> Tensor:
     """`input` where `condition`, else `other`; either may be a number. Same values and gradients as `torch.where`.
 
@@ -158,6 +165,7 @@ def where(condition: Tensor, input: Operand, other: Operand) -> Tensor:
     return call(WhereFunction, condition, input, other)
 
 
+@public
 def masked_fill(input: Tensor, mask: Tensor, value: Operand) -> Tensor:
     """`value`, a number or a 0-d tensor, where `mask`, else `input`. Same as `torch.masked_fill`.
 
@@ -170,6 +178,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Operand) -> Tensor:
     return call(MaskedFillFunction, input, mask, value)
 
 
+@public
 def clamp(input: Tensor, min: Operand | None = None, max: Operand | None = None) -> Tensor:
     """`input` kept between `min` and `max`: numbers, tensors that broadcast, or None. Same as `torch.clamp`.
 
@@ -182,6 +191,7 @@ def clamp(input: Tensor, min: Operand | None = None, max: Operand | None = None)
     return call(ClampFunction, input, min, max)
 
 
+@public
 def clamp_min(input: Tensor, min: Operand) -> Tensor:
     """`input`, but at least `min`. Same values and gradients as `torch.clamp_min`.
 
@@ -192,6 +202,7 @@ def clamp_min(input: Tensor, min: Operand) -> Tensor:
     return call(ClampFunction, input, min, None)
 
 
+@public
 def clamp_max(input: Tensor, max: Operand) -> Tensor:
     """`input`, but at most `max`. Same values and gradients as `torch.clamp_max`.
 

@@ -21,6 +21,7 @@ from torch.nn import _reduction
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, reduce, save, spread, unbroadcast
+from manualgrad.public import public
 
 EPSILON = 9.999999960041972e-13  # 1e-12 in float32: what torch adds, in float64 as well
 
@@ -63,6 +64,7 @@ def _slopes(ctx: Any, x1: Tensor, x2: Tensor, t: Tensor) -> tuple[Tensor, Tensor
     return s, x2 / root - c / q1 * x1, x1 / root - c / q2 * x2
 
 
+@public
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,

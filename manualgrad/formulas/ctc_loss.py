@@ -31,6 +31,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from manualgrad.formula import HALF, Formula, call, reduce, save, values_are_visible
+from manualgrad.public import public
 
 NEVER = -1e30  # the logarithm of 0: finite, so that differences of it are numbers
 
@@ -152,6 +153,7 @@ def _posterior(ctx: Any, x: Tensor, labels: Tensor) -> Tensor:
     return places.new_zeros(x.shape).scatter_add(2, symbols.expand(len(x), -1, -1), places)
 
 
+@public
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

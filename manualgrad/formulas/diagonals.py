@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, call
+from manualgrad.public import public
 
 
 class DiagonalFunction(Formula):
@@ -29,7 +30,7 @@ class DiagonalFunction(Formula):
 
     @staticmethod
     def forward(x: Tensor, offset: int, dim1: int, dim2: int) -> Tensor:
-        return x.diagonal(offset, dim1, dim2)
+        return torch.diagonal(x, offset, dim1, dim2)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, int, int, int], output: Tensor) -> None:
@@ -100,6 +101,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     return call(DiagEmbedFunction, input, offset, dim1, dim2)
 
 
+@public
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """The diagonal of a matrix, or the matrix of which a vector is the diagonal. Same as `torch.diag`.
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from manualgrad.formula import Formula, call, call_in_place, save
+from manualgrad.public import public
 
 
 class DropoutFunction(Formula):
@@ -58,6 +59,7 @@ def drop(name: str, x: Tensor, p: float, training: bool, inplace: bool, leading:
     return (call_in_place if inplace else call)(DropoutFunction, x, factors)
 
 
+@public
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """`input` with each element dropped with probability `p`, while training; the others are divided by 1 - p.
 

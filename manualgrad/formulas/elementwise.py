@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, call, save, unbroadcast
+from manualgrad.public import public
 
 Operand = Tensor | float
 
@@ -222,6 +223,7 @@ def atan2(input: Tensor, other: Tensor) -> Tensor:
     return call(Atan2Function, input, other)
 
 
+@public
 def fmod(input: Tensor, other: Operand) -> Tensor:
     """What division leaves, with the sign of `input`; elementwise with broadcasting. Same as `torch.fmod`.
 
@@ -232,6 +234,7 @@ def fmod(input: Tensor, other: Operand) -> Tensor:
     return call(FmodFunction, input, other)
 
 
+@public
 def remainder(input: Tensor, other: Operand) -> Tensor:
     """What division leaves, with the sign of `other`; elementwise with broadcasting. Same as `torch.remainder`.
 
@@ -242,6 +245,7 @@ def remainder(input: Tensor, other: Operand) -> Tensor:
     return call(RemainderFunction, input, other)
 
 
+@public
 def lerp(input: Tensor, end: Tensor, weight: Operand) -> Tensor:
     """`input + weight * (end - input)`, elementwise with broadcasting. Same values and gradients as `torch.lerp`.
 
@@ -254,6 +258,7 @@ def lerp(input: Tensor, end: Tensor, weight: Operand) -> Tensor:
     return call(LerpFunction, input, end, weight)
 
 
+@public
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """`input + value * tensor1 * tensor2`, elementwise with broadcasting. Same gradients as `torch.addcmul`.
 
@@ -264,6 +269,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     return call(AddcmulFunction, input, tensor1, tensor2, value)
 
 
+@public
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """`input + value * tensor1 / tensor2`, elementwise with broadcasting. Same gradients as `torch.addcdiv`.
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Pointwise, call, call_in_place
+from manualgrad.public import public
 
 
 class EluFunction(Pointwise):
@@ -45,6 +46,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return (call_in_place if inplace else call)(EluFunction, input, alpha)
 
 
+@public
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """`elu` in place."""
     return elu(input, alpha, inplace=True)

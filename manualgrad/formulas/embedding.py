@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, save
+from manualgrad.public import public
 
 
 class EmbeddingFunction(Formula):
@@ -69,6 +70,7 @@ class EmbeddingFunction(Formula):
             )
 
 
+@public
 def embedding(
     input: Tensor,
     weight: Tensor,

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from manualgrad.formula import Formula, call, save
+from manualgrad.public import public
 
 _MODES = ("sum", "mean", "max")
 
@@ -124,6 +125,7 @@ def _table(ctx: Any, i: Tensor, rows: Tensor) -> Tensor:
     return rows.new_zeros(ctx.shape).index_add_(0, i, rows)
 
 
+@public
 def embedding_bag(
     input: Tensor,
     weight: Tensor,
@@ -152,7 +154,7 @@ def embedding_bag(
     ([[1.5], [4.0]], [[0.5], [0.5], [1.0]])
     """
     if weight.dtype == torch.int64 and input.is_floating_point():
-        warnings.warn("embedding_bag: input comes before weight; they were given in turn", stacklevel=2)
+        warnings.warn("embedding_bag: input comes before weight; they were given in turn", stacklevel=3)
         input, weight = weight, input
     _check(input, weight, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights)
     if input.is_nested:

@@ -34,7 +34,7 @@ class AmaxFunction(Formula):
 
     @staticmethod
     def forward(x: Tensor, dim: Dim, keepdim: bool) -> Tensor:
-        return x.max() if dim is None and not keepdim else torch.amax(x, () if dim is None else dim, keepdim)
+        return torch.max(x) if dim is None and not keepdim else torch.amax(x, () if dim is None else dim, keepdim)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Dim, bool], output: Tensor) -> None:
@@ -71,7 +71,7 @@ class AminFunction(Formula):
 
     @staticmethod
     def forward(x: Tensor, dim: Dim, keepdim: bool) -> Tensor:
-        return x.min() if dim is None and not keepdim else torch.amin(x, () if dim is None else dim, keepdim)
+        return torch.min(x) if dim is None and not keepdim else torch.amin(x, () if dim is None else dim, keepdim)
 
     setup_context = AmaxFunction.setup_context
     backward = AmaxFunction.backward

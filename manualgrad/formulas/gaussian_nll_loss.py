@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast, values_are_visible
+from manualgrad.public import public
 
 
 class GaussianNLLLossFunction(Formula):
@@ -35,7 +36,7 @@ class GaussianNLLLossFunction(Formula):
                 f"var must have the shape of input, {tuple(x.shape)}, or 1 in one of its dimensions, or lack its last, "
                 f"got {tuple(var.shape)}"
             )
-        e = x - t
+        e = torch.sub(x, t)
         v = _variance(var, x.shape, eps)
         loss = 0.5 * (v.log() + e * e / v)
         return reduce(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction), e
@@ -83,9 +84,10 @@ def _variance(var: Tensor, shape: torch.Size, eps: float) -> Tensor:
     return torch.where(var < eps, eps + (var - var.detach()), var)
 
 
+@public
 def gaussian_nll_loss(
     input: Tensor,
-    target: Tensor,
+    target: Tensor | float,
     var: Tensor | float,
     full: bool = False,
     eps: float = 1e-6,
@@ -93,10 +95,10 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """Loss of a mean and a variance. Same values and gradients as `torch.nn.functional.gaussian_nll_loss`.
 
-    input holds the means, target the observations, var the variances: a number, or a tensor of the shape of input,
-    with 1 in one of its dimensions, or without its last. Gradients flow to all three. full adds `log(2 pi) / 2`, eps
-    is the least variance. Raises ValueError for a negative variance (except under torch.compile and torch.func, where
-    values cannot be looked at), for a var of another shape and for an unknown reduction.
+    input holds the means, target the observations, var the variances: a number each, or a tensor; that of var has the
+    shape of input, with 1 in one of its dimensions, or without its last. Gradients flow to all three. full adds
+    `log(2 pi) / 2`, eps is the least variance. Raises ValueError for a negative variance (except where values cannot
+    be looked at, as under torch.compile), for a var of another shape and for an unknown reduction.
 
     >>> import torch
     >>> x, v = torch.tensor([1.0], requires_grad=True), torch.tensor([2.0], requires_grad=True)
@@ -104,8 +106,7 @@ def gaussian_nll_loss(
     >>> x.grad, v.grad
     (tensor([0.5000]), tensor([0.1250]))
     """
-    if not isinstance(var, Tensor):
-        var = torch.full_like(input, var)
+    target, var = (v if isinstance(v, Tensor) else torch.full_like(input, v) for v in (target, var))
     if values_are_visible() and (var < 0).any():
         raise ValueError(f"gaussian_nll_loss: var must not be negative, got {var.min().item():.6g}")
     loss: Tensor = call(GaussianNLLLossFunction, input, target, var, full, eps, reduction)[0]

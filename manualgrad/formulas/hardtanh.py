@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Pointwise, call, call_in_place, gated
+from manualgrad.public import public
 
 
 class HardtanhFunction(Pointwise):
@@ -41,6 +42,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     return (call_in_place if inplace else call)(HardtanhFunction, input, min_val, max_val)
 
 
+@public
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """`hardtanh` in place."""
     return hardtanh(input, min_val, max_val, inplace=True)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast
+from manualgrad.public import public
 
 
 class HuberLossFunction(Formula):
@@ -69,6 +70,7 @@ def _huber(e: Tensor, delta: float) -> Tensor:
     return small * (e - 0.5 * small)
 
 
+@public
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:

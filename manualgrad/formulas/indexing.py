@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, call, save, unbroadcast
+from manualgrad.public import public
 
 
 class GetitemFunction(Formula):
@@ -32,7 +33,7 @@ class GetitemFunction(Formula):
 
     @staticmethod
     def forward(x: Tensor, index: tuple[Any, ...], *tensors: Tensor) -> Tensor:
-        return x[_filled(index, tensors)]
+        return Tensor.__getitem__(x, _filled(index, tensors))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -198,6 +199,7 @@ def _replaced(x: Tensor, index: tuple[Any, ...], value: Any) -> Tensor:
     return y
 
 
+@public
 def getitem(input: Tensor, index: Any) -> Tensor:
     """`input[index]`, for every index that torch takes. Same values and gradients as torch's.
 
@@ -211,6 +213,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     return call(GetitemFunction, input, entries, *tensors)
 
 
+@public
 def setitem(input: Tensor, index: Any, value: Tensor | float) -> Tensor:
     """A copy of `input` in which `copy[index] = value` was said. Same values and gradients as torch's.
 
@@ -225,6 +228,7 @@ def setitem(input: Tensor, index: Any, value: Tensor | float) -> Tensor:
     return call(SetitemFunction, input, value, entries, *tensors)
 
 
+@public
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """The slice number `index` of dimension `dim`, which the result lacks. Same as `torch.select`.
 
@@ -235,6 +239,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     return call(GetitemFunction, input, (*_before(input, dim), operator.index(index)))
 
 
+@public
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """`length` slices of dimension `dim`, from number `start` on. Same as `torch.narrow`.
 

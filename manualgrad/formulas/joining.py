@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, call
+from manualgrad.public import public
 
 
 class CatFunction(Formula):
@@ -155,6 +156,7 @@ def _zeros_for_none(ctx: Any, tangents: tuple[Tensor | None, ...]) -> list[Tenso
     return [like.new_zeros(shape, dtype=ctx.dtype) if tangent is None else tangent for tangent, shape in pairs]
 
 
+@public
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors side by side along dimension `dim`. Same values and gradients as `torch.cat`.
 
@@ -167,6 +169,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return call(CatFunction, dim, *tensors)
 
 
+@public
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors side by side along a new dimension `dim`. Same values and gradients as `torch.stack`.
 
@@ -188,6 +191,7 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
     return call(SplitFunction, tensor, "split", sections if isinstance(sections, int) else tuple(sections), dim)
 
 
+@public
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """`input` in at most so many parts along `dim`. Same values and gradients as `torch.chunk`.
 

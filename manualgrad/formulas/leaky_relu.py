@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Pointwise, call, call_in_place
+from manualgrad.public import public
 
 
 class LeakyReluFunction(Pointwise):
@@ -40,6 +41,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return (call_in_place if inplace else call)(LeakyReluFunction, input, negative_slope)
 
 
+@public
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """`leaky_relu` in place."""
     return leaky_relu(input, negative_slope, inplace=True)

@@ -40,6 +40,7 @@ from manualgrad.formula import (
     save,
     values_are_visible,
 )
+from manualgrad.public import public
 
 MEMORY = 16 * 2**20  # bytes of logits at a time
 FEWEST = 64  # rows at a time
@@ -299,6 +300,7 @@ def _added(total: Tensor | None, dz: Tensor, x: Tensor, dtype: torch.dtype) -> T
     return total.addmm_(dz.t(), x) if x.dtype == dtype else total.add_(dz.t().mm(x))
 
 
+@public
 def linear_cross_entropy(
     input: Tensor,
     linear_weight: Tensor,

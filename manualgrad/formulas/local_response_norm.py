@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, save
+from manualgrad.public import public
 
 
 class LocalResponseNormFunction(Formula):
@@ -57,6 +58,7 @@ def _scale(x: Tensor, before: int, after: int, a: float, k: float) -> Tensor:
     return _window_sum(x * x, before, after) * a + k
 
 
+@public
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """Divide by `(k + alpha * mean of the squares of size channels) ** beta`; as torch's `local_response_norm`.
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import CastFunction, Formula, call, save
+from manualgrad.public import public
 
 
 class LogSoftmaxFunction(Formula):
@@ -40,6 +41,7 @@ class LogSoftmaxFunction(Formula):
         return z_t - (y.exp() * z_t).sum(ctx.dim, keepdim=True)
 
 
+@public
 def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None
 ) -> Tensor:
@@ -55,7 +57,7 @@ def log_softmax(
     tensor([[ 0.5000, -0.5000]])
     """
     if dim is None:
-        dim = F._get_softmax_dim("log_softmax", input.dim(), _stacklevel)  # type: ignore[attr-defined]
+        dim = F._get_softmax_dim("log_softmax", input.dim(), _stacklevel + 1)  # type: ignore[attr-defined]
     if dtype is not None and dtype != input.dtype:
         input = call(CastFunction, input, dtype)
     return call(LogSoftmaxFunction, input, dim)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import _reduction
 
 from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast
+from manualgrad.public import public
 
 
 class MarginRankingLossFunction(Formula):
@@ -65,6 +66,7 @@ class MarginRankingLossFunction(Formula):
         return reduce(-violated * (t * e_t + t_t * e), ctx.reduction), e_t
 
 
+@public
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,

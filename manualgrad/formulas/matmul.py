@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, call, save, unbroadcast
+from manualgrad.public import public
 
 
 class MatmulFunction(Formula):
@@ -170,6 +171,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return call(MatmulFunction, input, other)
 
 
+@public
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices. Same values and gradients as `torch.mm`; RuntimeError for other than two dimensions.
 
@@ -181,6 +183,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     return call(MatmulFunction, input, mat2)
 
 
+@public
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of matrices, of the same length. Same values and gradients as `torch.bmm`.
 
@@ -196,6 +199,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return call(MatmulFunction, input, mat2)
 
 
+@public
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix times a vector. Same values and gradients as `torch.mv`; RuntimeError for other dimensions.
 
@@ -207,6 +211,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return call(MvFunction, input, vec)
 
 
+@public
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The inner product of two vectors. Same values and gradients as `torch.dot`; RuntimeError for other dimensions.
 
@@ -218,6 +223,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     return call(DotFunction, input, tensor)
 
 
+@public
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """`beta * input + alpha * (mat1 @ mat2)` for matrices. Same values and gradients as `torch.addmm`.
 
@@ -231,6 +237,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
     return call(AddmmFunction, input, mat1, mat2, beta, alpha)
 
 
+@public
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """`beta * input + alpha * (batch1 @ batch2)` for batches of matrices. Same values and gradients as `torch.baddbmm`.
 

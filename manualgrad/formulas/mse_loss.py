@@ -19,6 +19,7 @@ from torch.nn import _reduction
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, moving, raised, reduce, save, spread, unbroadcast
+from manualgrad.public import public
 
 
 class MSELossFunction(Formula):
@@ -63,6 +64,7 @@ class MSELossFunction(Formula):
         return (l_t.sum() - y * (0 * w + w_t).sum()) / w.sum()
 
 
+@public
 def mse_loss(
     input: Tensor,
     target: Tensor,

@@ -21,6 +21,7 @@ from torch.nn import _reduction
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, reduce, save, spread
+from manualgrad.public import public
 
 
 class MultiMarginLossFunction(Formula):
@@ -103,6 +104,7 @@ def _violations(x: Tensor, t: Tensor, p: int, margin: float) -> tuple[Tensor, Te
     return h, (h > 0).to(x.dtype) if p == 1 else 2 * h
 
 
+@public
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,

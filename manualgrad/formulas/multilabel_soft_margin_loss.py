@@ -20,6 +20,7 @@ from torch.nn import _reduction
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast
+from manualgrad.public import public
 
 
 class MultilabelSoftMarginLossFunction(Formula):
@@ -57,18 +58,19 @@ def _loss(z: Tensor, t: Tensor) -> Tensor:
     return (t - 1) * F.logsigmoid(-z) - t * F.logsigmoid(z)
 
 
+@public
 def multilabel_soft_margin_loss(
     input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
+    target: Tensor | float,
+    weight: Tensor | float | None = None,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """Cross-entropy of each label by itself. As `torch.nn.functional.multilabel_soft_margin_loss`.
 
-    input (*, C) holds logits, target (*, C) 0 or 1, weight (C); gradients flow to all three. Raises RuntimeError for
-    shapes that do not fit, IndexError for an input without a dimension, ValueError for an unknown reduction.
+    input (*, C) holds logits, target (*, C) 0 or 1, weight (C), or a number each; gradients flow to all three. Raises
+    RuntimeError for shapes that do not fit, IndexError for input of no dimension, ValueError for an unknown reduction.
 
     >>> import torch
     >>> z = torch.zeros(1, 2, requires_grad=True)
@@ -78,6 +80,10 @@ def multilabel_soft_margin_loss(
     """
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
+    if isinstance(target, (int, float)):
+        target = input.new_tensor(target)
+    if isinstance(weight, (int, float)):
+        weight = input.new_tensor(weight)
     return call(MultilabelSoftMarginLossFunction, input, target, weight, reduction)
 
 

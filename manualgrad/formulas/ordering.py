@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, call, save
+from manualgrad.public import public
 
 
 class SortFunction(Formula):
@@ -98,6 +99,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
     return torch.return_types.sort(call(SortFunction, input, None, dim, descending, stable))
 
 
+@public
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """The `k` largest elements along `dim`, or smallest, and where each was. Same values and gradients as `torch.topk`.
 
@@ -110,6 +112,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     return torch.return_types.topk(call(SortFunction, input, k, dim, largest, sorted))
 
 
+@public
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices with 0 above a diagonal. input (*, n, m). Same values and gradients as `torch.tril`.
 
@@ -121,6 +124,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     return call(TriangleFunction, input, diagonal, True)
 
 
+@public
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices with 0 below a diagonal. input (*, n, m). Same values and gradients as `torch.triu`.
 

@@ -27,7 +27,7 @@ class PairwiseDistanceFunction(Formula):
 
     @staticmethod
     def forward(x1: Tensor, x2: Tensor, p: float, eps: float, keepdim: bool) -> tuple[Tensor, Tensor]:
-        e = x1 - x2 + eps
+        e = torch.sub(x1, x2) + eps
         return torch.linalg.vector_norm(e, p, -1, keepdim), e
 
     @staticmethod

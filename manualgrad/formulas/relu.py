@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from manualgrad.formula import Formula, call, call_in_place, gated, save
+from manualgrad.public import public
 
 
 class ReluFunction(Formula):
@@ -54,6 +55,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     return call_in_place(ReluFunction, input) if inplace else call(ReluFunction, input)
 
 
+@public
 def relu_(input: Tensor) -> Tensor:
     """`relu` in place."""
     return relu(input, inplace=True)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, call_in_place, save
+from manualgrad.public import public
 
 
 class RreluFunction(Formula):
@@ -41,6 +42,7 @@ class RreluFunction(Formula):
         return x_t * slopes
 
 
+@public
 def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
@@ -66,6 +68,7 @@ def rrelu(
     return (call_in_place if inplace else call)(RreluFunction, input, slopes)
 
 
+@public
 def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Tensor:
     """`rrelu` in place."""
     return rrelu(input, lower, upper, training, inplace=True)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, call, save
+from manualgrad.public import public
 
 
 class ScatterFunction(Formula):
@@ -145,6 +146,7 @@ def _gathered(dy: Tensor, dim: int, index: Tensor, shape: torch.Size) -> Tensor:
     return torch.nn.functional.pad(picked, room)
 
 
+@public
 def scatter(input: Tensor, dim: int, index: Tensor, src: Tensor | float) -> Tensor:
     """A copy of `input` with `src` at the places of number `index` along `dim`. Same gradients as `torch.scatter`.
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Pointwise, call, call_in_place
+from manualgrad.public import public
 
 ALPHA = 1.6732632423543772848170429916717
 SCALE = 1.0507009873554804934193349852946
@@ -48,6 +49,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     return (call_in_place if inplace else call)(SeluFunction, input)
 
 
+@public
 def selu_(input: Tensor) -> Tensor:
     """`selu` in place."""
     return selu(input, inplace=True)

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from manualgrad.formula import CloneFunction, Formula, call, unbroadcast
+from manualgrad.public import public
 
 
 class ReshapeFunction(Formula):
@@ -33,7 +34,7 @@ class ReshapeFunction(Formula):
 
     @staticmethod
     def forward(x: Tensor, method: str, args: tuple[Any, ...]) -> Tensor:
-        y: Tensor = getattr(x, method)(*args)
+        y: Tensor = getattr(Tensor, method)(x, *args)
         if forward_ad._current_level >= 0:
             return y.clone()  # the tangent may be laid out otherwise, and a view of it not possible
         return y.view_as(y) if y is x else y  # a Function must not return its own input
@@ -65,7 +66,7 @@ class TransposeFunction(Formula):
 
     @staticmethod
     def forward(x: Tensor, dim0: int, dim1: int) -> Tensor:
-        return x.transpose(dim0, dim1)
+        return torch.transpose(x, dim0, dim1)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, int, int], output: Tensor) -> None:
@@ -183,7 +184,7 @@ class RepeatFunction(Formula):
 
     @staticmethod
     def forward(x: Tensor, repeats: tuple[int, ...]) -> Tensor:
-        return x.repeat(repeats)
+        return Tensor.repeat(x, repeats)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, tuple[int, ...]], output: Tensor) -> None:
@@ -303,6 +304,7 @@ def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
     return call(ReshapeFunction, input, "reshape", (tuple(shape),))
 
 
+@public
 def view(input: Tensor, shape: Sequence[int] | torch.dtype) -> Tensor:
     """`input` in another shape without a copy, as `torch.Tensor.view`; RuntimeError where its strides do not allow it.
 
@@ -318,6 +320,7 @@ def view(input: Tensor, shape: Sequence[int] | torch.dtype) -> Tensor:
     return call(ReshapeFunction, input, "view", (tuple(shape),))
 
 
+@public
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from `start_dim` to `end_dim` made one. Same values and gradients as `torch.flatten`.
 
@@ -328,6 +331,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return call(ReshapeFunction, input, "flatten", (start_dim, end_dim))
 
 
+@public
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """One dimension made several. Same values and gradients as `torch.unflatten`.
 
@@ -338,6 +342,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     return call(ReshapeFunction, input, "unflatten", (dim, tuple(sizes)))
 
 
+@public
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """`input` without its dimensions of size 1, or without those among `dim`. Same as `torch.squeeze`.
 
@@ -348,6 +353,7 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     return call(ReshapeFunction, input, "squeeze", () if dim is None else (dim,))
 
 
+@public
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """`input` with a new dimension of size 1 at `dim`. Same as `torch.unsqueeze`.
 
@@ -368,6 +374,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return call(TransposeFunction, input, dim0, dim1)
 
 
+@public
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; a vector or a 0-d tensor stays as it is. Same as `torch.t`.
 
@@ -382,6 +389,7 @@ def t(input: Tensor) -> Tensor:
     return call(TransposeFunction, input, 0, 1) if input.dim() == 2 else input
 
 
+@public
 def matrix_transpose(input: Tensor) -> Tensor:
     """The transpose of the last two dimensions: `input.mT`. Raises RuntimeError where there are fewer.
 
@@ -427,6 +435,7 @@ def expand(input: Tensor, size: Sequence[int]) -> Tensor:
     return call(ExpandFunction, input, tuple(size))
 
 
+@public
 def broadcast_to(input: Tensor, shape: Sequence[int]) -> Tensor:
     """`input` repeated without a copy to `shape`. Same as `torch.broadcast_to`.
 
@@ -437,6 +446,7 @@ def broadcast_to(input: Tensor, shape: Sequence[int]) -> Tensor:
     return call(ExpandFunction, input, tuple(shape))
 
 
+@public
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """The tensors, each repeated without a copy to their common shape. Same as `torch.broadcast_tensors`.
 
@@ -487,6 +497,7 @@ def roll(
     return call(RollFunction, input, shifts, given)
 
 
+@public
 def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
     """`input` laid side by side `dims[d]` times along dimension d, the last first. Same gradients as `torch.tile`.
 
@@ -510,6 +521,7 @@ def clone(input: Tensor, *, memory_format: torch.memory_format = torch.preserve_
     return call(CloneFunction, input, memory_format)
 
 
+@public
 def contiguous(input: Tensor, memory_format: torch.memory_format = torch.contiguous_format) -> Tensor:
     """`input` itself where it lies in that order in memory, else a copy that does. As `torch.Tensor.contiguous`.
 
@@ -522,6 +534,7 @@ def contiguous(input: Tensor, memory_format: torch.memory_format = torch.contigu
     return call(CloneFunction, input, memory_format)
 
 
+@public
 def to(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """`input` in another dtype or on another device, with every argument of `torch.Tensor.to`, whose results it gives.
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import CastFunction, Formula, call, save
+from manualgrad.public import public
 
 
 class SoftminFunction(Formula):
@@ -42,6 +43,7 @@ class SoftminFunction(Formula):
         return torch.addcmul(-u, p, u.sum(ctx.dim, keepdim=True))
 
 
+@public
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
     """Probabilities `exp(-input) / sum(exp(-input))`, the sum over `dim`. Values and gradients as torch's `softmin`.
 
@@ -55,7 +57,7 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     tensor([[-0.1966,  0.1966]])
     """
     if dim is None:
-        dim = F._get_softmax_dim("softmin", input.dim(), _stacklevel)  # type: ignore[attr-defined]
+        dim = F._get_softmax_dim("softmin", input.dim(), _stacklevel + 1)  # type: ignore[attr-defined]
     if dtype is not None and dtype != input.dtype:
         input = call(CastFunction, input, dtype)
     return call(SoftminFunction, input, dim)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, Pointwise, call, save
+from manualgrad.public import public
 
 
 class StraightThroughRoundFunction(Pointwise):
@@ -288,6 +289,7 @@ def clip_gradient(input: Tensor, limit: float) -> Tensor:
     return call(ClipGradientFunction, input, limit)
 
 
+@public
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
     """A sample of the categorical distributions that `logits` are the scores of, smooth in them.
 
@@ -302,7 +304,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     tensor([0., 0., 1.], grad_fn=<StraightThroughOneHotFunctionBackward>)
     """
     if eps != 1e-10:
-        warnings.warn("gumbel_softmax: eps has no effect", stacklevel=2)
+        warnings.warn("gumbel_softmax: eps has no effect", stacklevel=3)
     with torch.no_grad():
         noise = -torch.empty_like(logits, memory_format=torch.contiguous_format).exponential_().log()
     soft = call(GumbelSoftmaxFunction, logits, noise, tau, dim)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Pointwise, call, call_in_place, gated
+from manualgrad.public import public
 
 
 class ThresholdFunction(Pointwise):
@@ -39,6 +40,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return (call_in_place if inplace else call)(ThresholdFunction, input, threshold, value)
 
 
+@public
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """`threshold` in place."""
     return call_in_place(ThresholdFunction, input, threshold, value)

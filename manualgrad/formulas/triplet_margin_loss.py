@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import _reduction
 
 from manualgrad.formula import Formula, call, moving, norm_slope, reduce, save, spread, unbroadcast
+from manualgrad.public import public
 
 
 class TripletMarginLossFunction(Formula):
@@ -90,6 +91,7 @@ def _slopes(ctx: Any, differences: tuple[Tensor, ...]) -> tuple[Tensor, tuple[An
     return violated, (ab, -others[0] * share, -others[1] * (1 - share))
 
 
+@public
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,

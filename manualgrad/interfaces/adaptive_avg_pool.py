@@ -4,8 +4,10 @@ from torch import Tensor, nn
 
 from manualgrad.formula import call
 from manualgrad.formulas.adaptive_avg_pool import AdaptiveAvgPoolFunction, Sizes
+from manualgrad.public import public
 
 
+@public
 def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
     """The mean of each of `output_size` windows. As `torch.nn.functional.adaptive_avg_pool1d`.
 
@@ -21,6 +23,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
     return call(AdaptiveAvgPoolFunction, input, output_size, 1)
 
 
+@public
 def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
     """The mean of each window: as `adaptive_avg_pool1d`.
 
@@ -34,6 +37,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
     return call(AdaptiveAvgPoolFunction, input, output_size, 2)
 
 
+@public
 def adaptive_avg_pool3d(input: Tensor, output_size: Sizes) -> Tensor:
     """The mean of each window: as `adaptive_avg_pool2d`. input (N, C, D, H, W) or (C, D, H, W).
 

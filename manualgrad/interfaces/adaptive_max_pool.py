@@ -6,8 +6,10 @@ from torch import Tensor, nn
 
 from manualgrad.formula import call
 from manualgrad.formulas.adaptive_max_pool import AdaptiveMaxPoolFunction, Sizes
+from manualgrad.public import public
 
 
+@public
 def adaptive_max_pool1d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
     """The largest value in each of `output_size` windows. As `torch.nn.functional.adaptive_max_pool1d`.
 
@@ -24,6 +26,7 @@ def adaptive_max_pool1d(input: Tensor, output_size: Sizes, return_indices: bool 
     return result if return_indices else result[0]
 
 
+@public
 def adaptive_max_pool2d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
     """The largest value in each window: as `adaptive_max_pool1d`.
 
@@ -39,6 +42,7 @@ def adaptive_max_pool2d(input: Tensor, output_size: Sizes, return_indices: bool 
     return result if return_indices else result[0]
 
 
+@public
 def adaptive_max_pool3d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
     """The largest value in each window: as `adaptive_max_pool2d`. input (N, C, D, H, W) or (C, D, H, W).
 
@@ -50,6 +54,7 @@ def adaptive_max_pool3d(input: Tensor, output_size: Sizes, return_indices: bool 
     return result if return_indices else result[0]
 
 
+@public
 def adaptive_max_pool1d_with_indices(
     input: Tensor, output_size: Sizes, return_indices: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -62,6 +67,7 @@ def adaptive_max_pool1d_with_indices(
     return call(AdaptiveMaxPoolFunction, input, output_size, 1)
 
 
+@public
 def adaptive_max_pool2d_with_indices(
     input: Tensor, output_size: Sizes, return_indices: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -74,6 +80,7 @@ def adaptive_max_pool2d_with_indices(
     return call(AdaptiveMaxPoolFunction, input, output_size, 2)
 
 
+@public
 def adaptive_max_pool3d_with_indices(
     input: Tensor, output_size: Sizes, return_indices: bool = False
 ) -> tuple[Tensor, Tensor]:

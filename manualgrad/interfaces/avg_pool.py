@@ -5,8 +5,10 @@ from torch import Tensor, nn
 from manualgrad.formula import call
 from manualgrad.formulas.avg_pool import AvgPoolFunction
 from manualgrad.parts.windows import Numbers
+from manualgrad.public import public
 
 
+@public
 def avg_pool1d(
     input: Tensor,
     kernel_size: Numbers,
@@ -31,6 +33,7 @@ def avg_pool1d(
     return call(AvgPoolFunction, input, *settings)
 
 
+@public
 def avg_pool2d(
     input: Tensor,
     kernel_size: Numbers,
@@ -53,6 +56,7 @@ def avg_pool2d(
     return call(AvgPoolFunction, input, *settings)
 
 
+@public
 def avg_pool3d(
     input: Tensor,
     kernel_size: Numbers,

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from manualgrad.formula import call
 from manualgrad.formulas.conv import ConvFunction
 from manualgrad.parts.windows import Numbers
+from manualgrad.public import public
 
 
+@public
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -33,6 +35,7 @@ def conv1d(
     return call(ConvFunction, input, weight, bias, stride, padding, dilation, groups, "constant", 1)
 
 
+@public
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -53,6 +56,7 @@ def conv2d(
     return call(ConvFunction, input, weight, bias, stride, padding, dilation, groups, "constant", 2)
 
 
+@public
 def conv3d(
     input: Tensor,
     weight: Tensor,

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from manualgrad.formula import call
 from manualgrad.formulas.conv_transpose import ConvTransposeFunction
 from manualgrad.parts.windows import Numbers
+from manualgrad.public import public
 
 
+@public
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -37,6 +39,7 @@ def conv_transpose1d(
     return call(ConvTransposeFunction, input, weight, bias, stride, padding, output_padding, groups, dilation, 1)
 
 
+@public
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -60,6 +63,7 @@ def conv_transpose2d(
     return call(ConvTransposeFunction, input, weight, bias, stride, padding, output_padding, groups, dilation, 2)
 
 
+@public
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from manualgrad.formulas.dropout import drop
+from manualgrad.public import public
 
 
+@public
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """`dropout` of whole channels. input (N, C, L) or (C, L); raises RuntimeError for other numbers of dimensions.
 
@@ -24,6 +26,7 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     return drop("dropout1d", input, p, training, inplace, input.dim() - 1)
 
 
+@public
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """`dropout` of whole channels. input (N, C, H, W).
 
@@ -35,10 +38,11 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     torch.Size([2, 3, 4, 1])
     """
     if input.dim() != 4 and not torch.compiler.is_compiling():  # torch.compile cannot warn in the midst of a graph
-        warnings.warn(f"dropout2d: input should be (N, C, H, W), got {tuple(input.shape)}", stacklevel=2)
+        warnings.warn(f"dropout2d: input should be (N, C, H, W), got {tuple(input.shape)}", stacklevel=3)
     return drop("dropout2d", input, p, training, inplace, 2)
 
 
+@public
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """`dropout` of whole channels. input (N, C, D, H, W) or (C, D, H, W); warns of other numbers of dimensions.
 
@@ -47,7 +51,7 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     tensor([1., 1.])
     """
     if input.dim() not in (4, 5) and not torch.compiler.is_compiling():
-        warnings.warn(f"dropout3d: input should be ([N,] C, D, H, W), got {tuple(input.shape)}", stacklevel=2)
+        warnings.warn(f"dropout3d: input should be ([N,] C, D, H, W), got {tuple(input.shape)}", stacklevel=3)
     return drop("dropout3d", input, p, training, inplace, 2 if input.dim() == 5 else 1)
 
 

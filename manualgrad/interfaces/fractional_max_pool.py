@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from manualgrad.formula import call
 from manualgrad.formulas.fractional_max_pool import FractionalMaxPoolFunction, Ratios
 from manualgrad.parts.windows import Numbers
+from manualgrad.public import public
 
 
 def _pool(
@@ -24,6 +25,7 @@ def _pool(
     return call(FractionalMaxPoolFunction, x, u, kernel_size, output_size, output_ratio, dims)
 
 
+@public
 def fractional_max_pool2d(
     input: Tensor,
     kernel_size: Numbers,
@@ -49,6 +51,7 @@ def fractional_max_pool2d(
     return result if return_indices else result[0]
 
 
+@public
 def fractional_max_pool2d_with_indices(
     input: Tensor,
     kernel_size: Numbers,
@@ -66,6 +69,7 @@ def fractional_max_pool2d_with_indices(
     return _pool(input, kernel_size, output_size, output_ratio, _random_samples, 2)
 
 
+@public
 def fractional_max_pool3d(
     input: Tensor,
     kernel_size: Numbers,
@@ -86,6 +90,7 @@ def fractional_max_pool3d(
     return result if return_indices else result[0]
 
 
+@public
 def fractional_max_pool3d_with_indices(
     input: Tensor,
     kernel_size: Numbers,

@@ -7,13 +7,15 @@ from torch import Tensor, nn
 
 from manualgrad.formula import call
 from manualgrad.formulas.interpolate import Factors, InterpolateFunction, Sizes
+from manualgrad.public import public
 
 
 def _warn_of_old_name(name: str) -> None:
     if not torch.compiler.is_compiling():  # torch.compile cannot warn in the midst of a graph
-        warnings.warn(f"{name} is an old name of interpolate", stacklevel=3)
+        warnings.warn(f"{name} is an old name of interpolate", stacklevel=4)
 
 
+@public
 def upsample(
     input: Tensor,
     size: Sizes = None,
@@ -32,6 +34,7 @@ def upsample(
     return call(InterpolateFunction, input, size, scale_factor, mode, align_corners, None, False)
 
 
+@public
 def upsample_nearest(input: Tensor, size: Sizes = None, scale_factor: Factors = None) -> Tensor:
     """`interpolate(mode="nearest")` by its old name, of which it warns as torch does. input (N, C, *).
 
@@ -44,6 +47,7 @@ def upsample_nearest(input: Tensor, size: Sizes = None, scale_factor: Factors = 
     return call(InterpolateFunction, input, size, scale_factor, "nearest", None, None, False)
 
 
+@public
 def upsample_bilinear(input: Tensor, size: Sizes = None, scale_factor: Factors = None) -> Tensor:
     """`interpolate(mode="bilinear", align_corners=True)` by its old name, of which it warns. input (N, C, H, W).
 

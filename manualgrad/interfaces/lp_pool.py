@@ -5,8 +5,10 @@ from torch import Tensor, nn
 from manualgrad.formula import call
 from manualgrad.formulas.lp_pool import LpPoolFunction
 from manualgrad.parts.windows import Numbers
+from manualgrad.public import public
 
 
+@public
 def lp_pool1d(
     input: Tensor, norm_type: float, kernel_size: int, stride: Numbers | None = None, ceil_mode: bool = False
 ) -> Tensor:
@@ -27,6 +29,7 @@ def lp_pool1d(
     return call(LpPoolFunction, input, norm_type, kernel_size, stride, ceil_mode, 1)
 
 
+@public
 def lp_pool2d(
     input: Tensor, norm_type: float, kernel_size: Numbers, stride: Numbers | None = None, ceil_mode: bool = False
 ) -> Tensor:
@@ -40,6 +43,7 @@ def lp_pool2d(
     return call(LpPoolFunction, input, norm_type, kernel_size, stride, ceil_mode, 2)
 
 
+@public
 def lp_pool3d(
     input: Tensor, norm_type: float, kernel_size: Numbers, stride: Numbers | None = None, ceil_mode: bool = False
 ) -> Tensor:

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from manualgrad.formula import call
 from manualgrad.formulas.max_pool import MaxPool3dFunction, MaxPoolFunction
 from manualgrad.parts.windows import Numbers
+from manualgrad.public import public
 
 
+@public
 def max_pool1d(
     input: Tensor,
     kernel_size: Numbers,
@@ -34,6 +36,7 @@ def max_pool1d(
     return result if return_indices else result[0]
 
 
+@public
 def max_pool2d(
     input: Tensor,
     kernel_size: Numbers,
@@ -73,6 +76,7 @@ def max_pool3d(
     return result if return_indices else result[0]
 
 
+@public
 def max_pool1d_with_indices(
     input: Tensor,
     kernel_size: Numbers,
@@ -91,6 +95,7 @@ def max_pool1d_with_indices(
     return call(MaxPoolFunction, input, kernel_size, stride, padding, dilation, ceil_mode, 1)
 
 
+@public
 def max_pool2d_with_indices(
     input: Tensor,
     kernel_size: Numbers,
@@ -109,6 +114,7 @@ def max_pool2d_with_indices(
     return call(MaxPoolFunction, input, kernel_size, stride, padding, dilation, ceil_mode, 2)
 
 
+@public
 def max_pool3d_with_indices(
     input: Tensor,
     kernel_size: Numbers,

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from manualgrad.formula import call
 from manualgrad.formulas.max_unpool import MaxUnpoolFunction
 from manualgrad.parts.windows import Numbers
+from manualgrad.public import public
 
 
+@public
 def max_unpool1d(
     input: Tensor,
     indices: Tensor,
@@ -35,6 +37,7 @@ def max_unpool1d(
     return call(MaxUnpoolFunction, input, indices, kernel_size, stride, padding, output_size, 1)
 
 
+@public
 def max_unpool2d(
     input: Tensor,
     indices: Tensor,
@@ -53,6 +56,7 @@ def max_unpool2d(
     return call(MaxUnpoolFunction, input, indices, kernel_size, stride, padding, output_size, 2)
 
 
+@public
 def max_unpool3d(
     input: Tensor,
     indices: Tensor,
