@@ -172,8 +172,9 @@ def test_arguments_of_a_network_are_checked(case: str) -> None:
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_state_is_for_the_whole_batch(packed: bool) -> None:
     net, x = tnn.GRU(2, 3), pack_padded_sequence(torch.zeros(4, 2, 2), torch.tensor([4, 2]))
-    first = (x.data, x.batch_sizes) if packed else (torch.zeros(4, 2, 2),)
-    for function in (torch.gru, functional.gru):
+    first: list[Any] = [x.data, x.batch_sizes] if packed else [torch.zeros(4, 2, 2)]
+    functions: list[Any] = [torch.gru, functional.gru]
+    for function in functions:
         with pytest.raises(RuntimeError, match=r"^gru: hx must have shape \(1, 2, hidden\)|broadcast shape"):
             function(
                 *first, torch.zeros(1, 1, 3), list(net.parameters()), True, 1, 0.0, False, False, *[False][packed:]
