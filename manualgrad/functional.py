@@ -53,7 +53,6 @@ from manualgrad.formulas.conv_tbc import conv_tbc as conv_tbc
 from manualgrad.formulas.cosine_embedding_loss import cosine_embedding_loss as cosine_embedding_loss
 from manualgrad.formulas.cosine_similarity import cosine_similarity as cosine_similarity
 from manualgrad.formulas.cross_entropy import cross_entropy as cross_entropy
-from manualgrad.formulas.ctc_loss import ctc_loss as ctc_loss
 from manualgrad.formulas.diagonals import diag as diag
 from manualgrad.formulas.diagonals import diag_embed as diag_embed
 from manualgrad.formulas.diagonals import diagonal as diagonal
@@ -68,7 +67,6 @@ from manualgrad.formulas.elementwise import remainder as remainder
 from manualgrad.formulas.elu import elu as elu
 from manualgrad.formulas.elu import elu_ as elu_
 from manualgrad.formulas.embedding import embedding as embedding
-from manualgrad.formulas.embedding_bag import embedding_bag as embedding_bag
 from manualgrad.formulas.error_function import erf as erf
 from manualgrad.formulas.error_function import erfc as erfc
 from manualgrad.formulas.exponentials import exp as exp
@@ -122,7 +120,6 @@ from manualgrad.formulas.layer_norm import layer_norm as layer_norm
 from manualgrad.formulas.leaky_relu import leaky_relu as leaky_relu
 from manualgrad.formulas.leaky_relu import leaky_relu_ as leaky_relu_
 from manualgrad.formulas.linear import linear as linear
-from manualgrad.formulas.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
 from manualgrad.formulas.local_response_norm import local_response_norm as local_response_norm
 from manualgrad.formulas.log_softmax import log_softmax as log_softmax
 from manualgrad.formulas.logsigmoid import logsigmoid as logsigmoid
@@ -252,9 +249,11 @@ from manualgrad.interfaces.conv import conv3d as conv3d
 from manualgrad.interfaces.conv_transpose import conv_transpose1d as conv_transpose1d
 from manualgrad.interfaces.conv_transpose import conv_transpose2d as conv_transpose2d
 from manualgrad.interfaces.conv_transpose import conv_transpose3d as conv_transpose3d
+from manualgrad.interfaces.ctc_loss import ctc_loss as ctc_loss
 from manualgrad.interfaces.dropout import dropout1d as dropout1d
 from manualgrad.interfaces.dropout import dropout2d as dropout2d
 from manualgrad.interfaces.dropout import dropout3d as dropout3d
+from manualgrad.interfaces.embedding_bag import embedding_bag as embedding_bag
 from manualgrad.interfaces.fractional_max_pool import fractional_max_pool2d as fractional_max_pool2d
 from manualgrad.interfaces.fractional_max_pool import (
     fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
@@ -266,6 +265,7 @@ from manualgrad.interfaces.fractional_max_pool import (
 from manualgrad.interfaces.interpolate import upsample as upsample
 from manualgrad.interfaces.interpolate import upsample_bilinear as upsample_bilinear
 from manualgrad.interfaces.interpolate import upsample_nearest as upsample_nearest
+from manualgrad.interfaces.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
 from manualgrad.interfaces.lp_pool import lp_pool1d as lp_pool1d
 from manualgrad.interfaces.lp_pool import lp_pool2d as lp_pool2d
 from manualgrad.interfaces.lp_pool import lp_pool3d as lp_pool3d

@@ -52,11 +52,9 @@ from manualgrad.formulas.celu import CELU as CELU
 from manualgrad.formulas.cosine_embedding_loss import CosineEmbeddingLoss as CosineEmbeddingLoss
 from manualgrad.formulas.cosine_similarity import CosineSimilarity as CosineSimilarity
 from manualgrad.formulas.cross_entropy import CrossEntropyLoss as CrossEntropyLoss
-from manualgrad.formulas.ctc_loss import CTCLoss as CTCLoss
 from manualgrad.formulas.dropout import Dropout as Dropout
 from manualgrad.formulas.elu import ELU as ELU
 from manualgrad.formulas.embedding import Embedding as Embedding
-from manualgrad.formulas.embedding_bag import EmbeddingBag as EmbeddingBag
 from manualgrad.formulas.fold import Fold as Fold
 from manualgrad.formulas.gaussian_nll_loss import GaussianNLLLoss as GaussianNLLLoss
 from manualgrad.formulas.gelu import GELU as GELU
@@ -76,7 +74,6 @@ from manualgrad.formulas.layer_norm import LayerNorm as LayerNorm
 from manualgrad.formulas.leaky_relu import LeakyReLU as LeakyReLU
 from manualgrad.formulas.linear import LazyLinear as LazyLinear
 from manualgrad.formulas.linear import Linear as Linear
-from manualgrad.formulas.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from manualgrad.formulas.local_response_norm import LocalResponseNorm as LocalResponseNorm
 from manualgrad.formulas.log_softmax import LogSoftmax as LogSoftmax
 from manualgrad.formulas.logsigmoid import LogSigmoid as LogSigmoid
@@ -146,14 +143,17 @@ from manualgrad.interfaces.conv_transpose import ConvTranspose3d as ConvTranspos
 from manualgrad.interfaces.conv_transpose import LazyConvTranspose1d as LazyConvTranspose1d
 from manualgrad.interfaces.conv_transpose import LazyConvTranspose2d as LazyConvTranspose2d
 from manualgrad.interfaces.conv_transpose import LazyConvTranspose3d as LazyConvTranspose3d
+from manualgrad.interfaces.ctc_loss import CTCLoss as CTCLoss
 from manualgrad.interfaces.dropout import Dropout1d as Dropout1d
 from manualgrad.interfaces.dropout import Dropout2d as Dropout2d
 from manualgrad.interfaces.dropout import Dropout3d as Dropout3d
+from manualgrad.interfaces.embedding_bag import EmbeddingBag as EmbeddingBag
 from manualgrad.interfaces.fractional_max_pool import FractionalMaxPool2d as FractionalMaxPool2d
 from manualgrad.interfaces.fractional_max_pool import FractionalMaxPool3d as FractionalMaxPool3d
 from manualgrad.interfaces.interpolate import Upsample as Upsample
 from manualgrad.interfaces.interpolate import UpsamplingBilinear2d as UpsamplingBilinear2d
 from manualgrad.interfaces.interpolate import UpsamplingNearest2d as UpsamplingNearest2d
+from manualgrad.interfaces.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from manualgrad.interfaces.lp_pool import LPPool1d as LPPool1d
 from manualgrad.interfaces.lp_pool import LPPool2d as LPPool2d
 from manualgrad.interfaces.lp_pool import LPPool3d as LPPool3d

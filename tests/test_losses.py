@@ -16,8 +16,9 @@ from manualgrad import functional as F
 from manualgrad import nn, proof
 from manualgrad.catalogue import Row
 from manualgrad.catalogue.row import normal, sample, uniform
-from manualgrad.formulas import linear_cross_entropy as rows
 from manualgrad.formulas.l1_loss import L1LossFunction
+from manualgrad.interfaces import linear_cross_entropy as wide
+from manualgrad.parts import rows_at_a_time
 from manualgrad.tape import Tape
 
 T = torch.nn.functional
@@ -272,9 +273,9 @@ class _Sizes(TorchDispatchMode):
 
 def in_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five rows at a time, and gradients made along with the loss although the logits are few."""
-    monkeypatch.setattr(rows, "FEWEST", 5)
-    monkeypatch.setattr(rows, "MEMORY", 0)
-    monkeypatch.setattr(rows, "SMALL", 0)
+    monkeypatch.setattr(wide, "FEWEST", 5)
+    monkeypatch.setattr(wide, "MEMORY", 0)
+    monkeypatch.setattr(wide, "SMALL", 0)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -365,7 +366,7 @@ def test_logits_are_never_held_whole(smoothing: float) -> None:
 def test_rows_with_and_without_onednn(monkeypatch: pytest.MonkeyPatch, onednn: bool, biased: bool) -> None:
     in_rows(monkeypatch)
     if not onednn:
-        monkeypatch.setattr(rows, "_ONEDNN", None)
+        monkeypatch.setattr(rows_at_a_time, "_ONEDNN", None)
     leaves = [leaf(*shape, seed=len(shape)).detach().float().requires_grad_() for shape in ((13, 5), (9, 5), (9,))]
     t = torch.arange(13) % 9
     x, w, b = leaves[0], leaves[1], leaves[2] if biased else None
@@ -397,7 +398,7 @@ def test_no_rows_at_all() -> None:
 
 def test_rows_on_the_tape_have_their_gradients_made_too(monkeypatch: pytest.MonkeyPatch) -> None:
     in_rows(monkeypatch)
-    monkeypatch.setattr(rows._Rows, "gradients", None)  # what would go through the rows again
+    monkeypatch.setattr(rows_at_a_time.Rows, "gradients", None)  # what would go through the rows again
     x, w, t = leaf(13, 2), leaf(9, 2, seed=1), torch.arange(13) % 9
     with Tape() as tape:
         loss = F.linear_cross_entropy(F.sigmoid(x), w, t)

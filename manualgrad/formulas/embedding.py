@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, save
+from manualgrad.parts.tables import check_numbers, table_gradient
 from manualgrad.public import public
 
 
@@ -38,18 +39,7 @@ class EmbeddingFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         (i,) = ctx.saved_tensors
         i = i.reshape(-1)
-        dy = dy.reshape(i.numel(), ctx.shape[1])
-        if ctx.scale:
-            times = dy.new_zeros(ctx.shape[0]).index_add_(0, i, torch.ones_like(i, dtype=dy.dtype))
-            dy = dy / times[i].unsqueeze(1)
-        if ctx.sparse:
-            if ctx.padding is not None:
-                i, dy = i[i != ctx.padding], dy[i != ctx.padding]
-            dw = torch.sparse_coo_tensor(i.unsqueeze(0), dy, ctx.shape, check_invariants=False)
-        else:
-            if ctx.padding is not None:
-                dy = dy.masked_fill((i == ctx.padding).unsqueeze(1), 0.0)
-            dw = dy.new_zeros(ctx.shape).index_add_(0, i, dy)
+        dw = table_gradient(i, dy.reshape(i.numel(), ctx.shape[1]), ctx.shape, ctx.padding, ctx.scale, ctx.sparse)
         return None, dw, None, None, None
 
     @staticmethod
@@ -59,15 +49,9 @@ class EmbeddingFunction(Formula):
 
     @staticmethod
     def check(i: Tensor, weight: Tensor, *_: Any) -> None:
-        if i.dtype not in (torch.int64, torch.int32):
-            raise RuntimeError(f"input must hold integers, int64 or int32, got {i.dtype}")
         if weight.dim() != 2:
             raise RuntimeError(f"weight must have 2 dimensions, got {tuple(weight.shape)}")
-        if ((i < 0) | (i >= len(weight))).any():
-            raise IndexError(
-                f"input must hold numbers from 0 to {len(weight) - 1}, the rows of weight {tuple(weight.shape)}, "
-                f"got {int(i.min())} to {int(i.max())}"
-            )
+        check_numbers(i, weight, IndexError)
 
 
 @public

@@ -22,31 +22,13 @@ Source: Hsu et al. (2024), Liger Kernel: efficient Triton kernels for LLM traini
 cross-entropy).
 """
 
-import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from manualgrad.formula import (
-    HALF,
-    Formula,
-    call,
-    check_class_numbers,
-    gradient_is_wanted,
-    lowered,
-    save,
-    values_are_visible,
-)
-from manualgrad.public import public
-
-MEMORY = 16 * 2**20  # bytes of logits at a time
-FEWEST = 64  # rows at a time
-SMALL = 2**16  # as many logits are computed twice rather than kept anything of
-_ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
-_Twin: Any = getattr(nn, "LinearCrossEntropyLoss", nn.Module)  # torch has it since 2.13
+from manualgrad.formula import Formula, check_class_numbers, save
+from manualgrad.parts.rows_at_a_time import Rows
 
 
 class LinearCrossEntropyFunction(Formula):
@@ -67,7 +49,7 @@ class LinearCrossEntropyFunction(Formula):
         dtype: torch.dtype,
         now: tuple[bool, ...],
     ) -> Any:
-        problem = _Rows(x, weight, t, bias, class_weight, shape, reduction, ignore_index, s, rows)
+        problem = Rows(x, weight, t, bias, class_weight, shape, reduction, ignore_index, s, rows)
         if now:
             y, *gradients = problem.loss_and_gradients(now)
             return y.to(dtype), *gradients
@@ -88,11 +70,11 @@ class LinearCrossEntropyFunction(Formula):
             ready, ctx.ready = ctx.ready, []
             dx, dweight, dbias = (_scaled(ready.pop(0), dy) if made else None for made in ctx.now)
             return dx, dweight, None, dbias, *[None] * 8
-        return *_Rows(*ctx.saved_tensors, *ctx.settings).gradients(dy, ctx.needs_input_grad), *[None] * 7
+        return *Rows(*ctx.saved_tensors, *ctx.settings).gradients(dy, ctx.needs_input_grad), *[None] * 7
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        y_t = _Rows(*ctx.saved_tensors, *ctx.settings).tangent(*tangents[:5])
+        y_t = Rows(*ctx.saved_tensors, *ctx.settings).tangent(*tangents[:5])
         return (y_t, *[None] * sum(ctx.now)) if ctx.now else y_t
 
     @staticmethod
@@ -102,321 +84,9 @@ class LinearCrossEntropyFunction(Formula):
             check_class_numbers(torch.empty(logits, device="meta"), t, rest[4], f" or {logits}")
 
 
-class _Rows:
-    """The inputs of one call as rows, and the cross-entropy of some rows at a time."""
-
-    def __init__(
-        self,
-        x: Tensor,
-        weight: Tensor,
-        t: Tensor,
-        bias: Tensor | None,
-        class_weight: Tensor | None,
-        shape: tuple[int, ...],
-        reduction: str,
-        ignore_index: int,
-        s: float,
-        rows: int,
-    ) -> None:
-        self.inputs = x, weight, t, bias, class_weight
-        self.dtype = torch.float32 if x.dtype in HALF else x.dtype
-        self.x, self.t = (x, t) if x.dim() == 2 else (x.unsqueeze(0), t.unsqueeze(0))
-        self.probable = self.t.shape == (len(self.x), *shape)
-        if self.probable:
-            self.t = self.t.to(self.dtype)
-        self.weight = weight.reshape(-1, weight.shape[-1])
-        self.bias = None if bias is None else bias.reshape(-1)
-        self.class_weight = None if class_weight is None else class_weight.to(self.dtype)
-        self.shape, self.reduction, self.ignore_index, self.s, self.rows = shape, reduction, ignore_index, s, rows
-
-    def some(self, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        """Some rows of each of the tensors at a time."""
-        return zip(*(tensor.split(self.rows) for tensor in tensors), strict=True)
-
-    def logits(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return _linear(x, weight, bias).reshape(len(x), *self.shape).to(self.dtype)
-
-    def number(self) -> Any:
-        """What the sum of the losses is divided by."""
-        if self.reduction != "mean":
-            return 1
-        if self.probable:
-            return self.t.numel() // self.shape[0]
-        kept = self.t != self.ignore_index
-        if self.class_weight is None:
-            return torch.count_nonzero(kept)
-        return torch.where(kept, self.class_weight[torch.where(kept, self.t, 0)], 0.0).sum()
-
-    def reduced(self, losses: list[Tensor]) -> Tensor:
-        loss = torch.cat(losses)
-        if self.reduction != "none":
-            return loss.sum() / self.number()
-        return loss if self.inputs[0].dim() == 2 else loss.squeeze(0)
-
-    def loss(self) -> Tensor:
-        settings: dict[str, Any] = {
-            "reduction": "none",
-            "ignore_index": self.ignore_index,
-            "label_smoothing": self.s,
-        }
-        return self.reduced(
-            [
-                F.cross_entropy(self.logits(x, self.weight, self.bias), t, self.class_weight, **settings)
-                for x, t in self.some(self.x, self.t)
-            ]
-        )
-
-    def loss_and_gradients(self, now: tuple[bool, ...]) -> tuple[Tensor, ...]:
-        """Class numbers only, without smoothing. The softmax overwrites the logits, and of onehot only the ones are
-        subtracted; what remains of dz, a factor for each row, goes to the narrow side of the matrix products.
-        """
-        n, losses, dxs = self.number(), [], []
-        dweight = torch.zeros_like(self.weight, dtype=self.dtype) if now[1] else None
-        dbias = self.weight.new_zeros(len(self.weight), dtype=self.dtype) if now[2] else None
-        for x, t in self.some(self.x, self.t.unsqueeze(1)):
-            kept = t != self.ignore_index
-            index = torch.where(kept, t, 0)
-            z = _product(x, self.weight, self.bias).to(self.dtype)
-            top, right = z.amax(1, keepdim=True), z.gather(1, index)
-            p = torch.softmax(z, 1, out=z)
-            loss = top - p.amax(1, keepdim=True).log() - right  # the largest p is e^top / sum e^z
-            r = kept.to(self.dtype) if self.class_weight is None else kept * self.class_weight[index]
-            losses.append(torch.where(kept, r * loss, 0.0))
-            p = p.scatter_add_(1, index, -torch.ones_like(right)).to(x.dtype)
-            r = torch.where(kept, r / n, 0.0)
-            if now[0]:
-                dxs.append(_product(p, self.weight.t()) * r.to(x.dtype))
-            if dweight is not None:
-                _added(dweight, p, x * r.to(x.dtype), self.dtype)
-            if dbias is not None:
-                dbias += p.t().mv(r.squeeze(1).to(x.dtype))
-            del z, p  # before the next logits are there
-        made = (torch.cat(dxs) if dxs else None, dweight, dbias)
-        return torch.cat(losses).sum() / n, *(
-            g.reshape(like.shape).to(like.dtype)
-            for g, like in zip(made, (self.inputs[0], self.inputs[1], self.inputs[3]), strict=True)
-            if g is not None and like is not None
-        )
-
-    def slopes(self, z: Tensor, t: Tensor, dl: Tensor) -> tuple[Tensor, Any, Any]:
-        """Gradients of some rows' losses, times `dl`: of logits and, of probabilities and their weights, by element."""
-        w, share = self.class_weight, self.s / self.shape[0]
-        w = None if w is None else w.view(-1, *[1] * (z.dim() - 2))
-        if self.probable:
-            log_p = z.log_softmax(1)
-            u = (1 - self.s) * t + share
-            q = u if w is None else u * w
-            dt = (self.s - 1) * dl * log_p
-            return dl * (log_p.exp() * q.sum(1, keepdim=True) - q), dt if w is None else dt * w, -dl * u * log_p
-        t = t.unsqueeze(1)
-        kept, index = t != self.ignore_index, t.clamp(0, self.shape[0] - 1)
-        r = torch.where(kept, dl if self.class_weight is None else dl * self.class_weight[index], 0.0)
-        p, g = z.softmax(1), (1 - self.s) * r
-        if not self.s:
-            dz = p * r
-        elif w is None:
-            dz = p * r - torch.where(kept, dl * share, 0.0)
-        else:
-            spread = torch.where(kept, dl * share, 0.0)
-            dz = p * (g + spread * w.sum()) - spread * w
-        return dz.scatter_add_(1, index, -g), None, None
-
-    def gradients(self, dy: Tensor, needs: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
-        """Going through the rows again."""
-        each = (len(self.x), 1, *self.shape[1:])
-        dl = (dy.to(self.dtype) / self.number()) if self.reduction != "none" else dy.to(self.dtype)
-        dls = dl.reshape(each) if self.reduction == "none" else dl.expand(each)
-        dxs, dts = [], []
-        dweight = dbias = dclass_weight = None
-        for x, t, some in self.some(self.x, self.t, dls):
-            dz, dt, dw = self.slopes(self.logits(x, self.weight, self.bias), t, some)
-            dz = dz.reshape(len(x), len(self.weight)).to(x.dtype)
-            if needs[0]:
-                dxs.append(dz @ self.weight)
-            if needs[1]:
-                dweight = _added(dweight, dz, x, self.dtype)
-            if needs[2]:
-                dts.append(dt)
-            if needs[3]:
-                dbias = dz.sum(0) if dbias is None else dbias + dz.sum(0)
-            if needs[4]:
-                dw = dw.sum([d for d in range(dw.dim()) if d != 1])
-                dclass_weight = dw if dclass_weight is None else dclass_weight + dw
-        made = (torch.cat(dxs) if dxs else None, dweight, torch.cat(dts) if dts else None, dbias, dclass_weight)
-        return tuple(
-            None if g is None or like is None else g.reshape(like.shape).to(like.dtype)
-            for g, like in zip(made, self.inputs, strict=True)
-        )
-
-    def tangent(
-        self, x_t: Tensor | None, weight_t: Tensor | None, t_t: Tensor | None, bias_t: Tensor | None, w_t: Tensor | None
-    ) -> Tensor:
-        if w_t is not None and not self.probable:
-            raise RuntimeError("linear_cross_entropy: the weight of class numbers has no tangent here")
-        ones = self.x.new_ones((), dtype=self.dtype)
-        x_ts = torch.zeros_like(self.x) if x_t is None else x_t.reshape(self.x.shape)
-        t_ts = torch.zeros_like(self.t) if t_t is None else t_t.reshape(self.t.shape)
-        weight_t = torch.zeros_like(self.weight) if weight_t is None else weight_t.reshape(self.weight.shape)
-        bias_t = None if bias_t is None else bias_t.reshape(-1)
-        losses = []
-        for x, t, x_t, t_t in self.some(self.x, self.t, x_ts, t_ts):
-            dz, dt, dw = self.slopes(self.logits(x, self.weight, self.bias), t, ones)
-            loss_t = dz * (self.logits(x_t, self.weight, None) + self.logits(x, weight_t, bias_t))
-            if dt is not None:
-                loss_t = loss_t + dt * t_t
-            if dw is not None and w_t is not None:
-                loss_t = loss_t + dw * w_t.view(-1, *[1] * (dw.dim() - 2))
-            losses.append(loss_t.sum(1))
-        return self.reduced(losses)
-
-
-def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return x @ weight.t() if bias is None else torch.addmm(bias, x, weight.t())  # faster than F.linear on the CPU
-
-
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """The same for values alone: in float32 by oneDNN, as MKL's product takes twice the time on AMD's processors.
-
-    That kernel knows neither derivatives nor vmap.
-    """
-    if _ONEDNN is None or x.dtype != torch.float32 or x.device.type != "cpu" or not torch.backends.mkldnn.enabled:
-        return _linear(x, weight, bias)
-    product: Tensor = _ONEDNN(x, weight, bias, "none", [], "")
-    return product
-
-
 def _scaled(gradient: Tensor, dy: Tensor) -> Tensor:
     """`dy gradient`, in the memory of a gradient that nobody else has."""
     try:
         return gradient.mul_(dy)
     except RuntimeError:  # vmap holds many dy, for which there is no room
         return gradient * dy
-
-
-def _added(total: Tensor | None, dz: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:
-    """`total + dz^T x`, in place where there is a total."""
-    if total is None:
-        return dz.t().mm(x).to(dtype)
-    return total.addmm_(dz.t(), x) if x.dtype == dtype else total.add_(dz.t().mm(x))
-
-
-@public
-def linear_cross_entropy(
-    input: Tensor,
-    linear_weight: Tensor,
-    target: Tensor,
-    *,
-    linear_bias: Tensor | None = None,
-    weight: Tensor | None = None,
-    reduction: str = "mean",
-    ignore_index: int | None = None,
-    label_smoothing: float = 0.0,
-    options: Any = None,
-) -> Tensor:
-    """`cross_entropy(linear(input, linear_weight, linear_bias), target, ...)`, a few rows at a time.
-
-    Same values and gradients as `torch.nn.functional.linear_cross_entropy`. input (N, H) or (H), linear_weight (C,
-    ..., H), linear_bias (C, ...), target class numbers (N, ...), int64, or probabilities (N, C, ...), weight (C).
-    Gradients flow to all, except to the weight of class numbers. Of torch's `options`, batch_chunk_size says how many
-    rows are taken at a time; the others choose between memory, precision and a second backward pass, all of which are
-    to be had here.
-
-    Raises IndexError for a class number out of range, RuntimeError for shapes, dtypes and a label_smoothing that do
-    not fit and for an ignore_index beside probabilities, ValueError for an unknown reduction.
-
-    >>> import torch
-    >>> x, w = torch.tensor([[1.0, 2.0]], requires_grad=True), torch.zeros(4, 2)
-    >>> loss = linear_cross_entropy(x, w, torch.tensor([3]))
-    >>> loss, torch.tensor(4.0).log()
-    (tensor(1.3863, grad_fn=<LinearCrossEntropyFunctionBackward>), tensor(1.3863))
-    """
-    shape = tuple(linear_weight.shape[:-1])
-    return _in_rows(
-        input, linear_weight, target, linear_bias, weight, shape, reduction, ignore_index, label_smoothing, options
-    )
-
-
-def _in_rows(
-    x: Tensor,
-    weight: Tensor,
-    t: Tensor,
-    bias: Tensor | None,
-    class_weight: Tensor | None,
-    shape: tuple[int, ...],
-    reduction: str,
-    ignore_index: int | None,
-    s: float,
-    options: Any,
-) -> Tensor:
-    """`weight` may have its dimensions before the last in one; `shape` says what they are."""
-
-    def expect(fits: bool, what: str, error: type[Exception] = RuntimeError) -> None:
-        if not fits:
-            raise error(f"linear_cross_entropy: {what}")
-
-    expect(x.dim() in (1, 2), f"input must have shape (N, H) or (H), got {tuple(x.shape)}")
-    expect(
-        weight.dim() >= 2 and weight.shape[-1] == x.shape[-1],
-        f"linear_weight must have shape (C, ..., {x.shape[-1]}) for input {tuple(x.shape)}, got {tuple(weight.shape)}",
-    )
-    expect(x.dim() == 2 or len(shape) == 1, f"input (H) goes with linear_weight (C, H), got {tuple(weight.shape)}")
-    expect(
-        bias is None or bias.numel() == math.prod(shape),
-        f"linear_bias must have shape {shape}, got {() if bias is None else tuple(bias.shape)}",
-    )
-    expect(
-        reduction in ("none", "mean", "sum"),
-        f"reduction must be 'none', 'mean' or 'sum', got {reduction!r}",
-        ValueError,
-    )
-    expect(0 <= s <= 1, f"label_smoothing must be between 0 and 1, got {s}")
-    probable = t.shape == (*x.shape[:-1], *shape)
-    expect(
-        not probable or t.is_floating_point(),
-        f"target {tuple(t.shape)} must hold probabilities, of a floating-point dtype, got {t.dtype}",
-    )
-    expect(not probable or ignore_index is None, "ignore_index does not go with probabilities as target")
-    expect(
-        probable or class_weight is None or not gradient_is_wanted(class_weight),
-        "the weight of class numbers has no gradient here; cross_entropy(linear(...), ...) gives it one",
-    )
-    x, weight, bias = lowered(x, weight, bias)
-    autocast = x.dtype in HALF and torch.is_autocast_enabled(x.device.type)
-    dtype = torch.float32 if autocast else x.dtype  # as cross_entropy has it
-    width = math.prod(shape)
-    chunk = getattr(options, "batch_chunk_size", None)
-    chunk = chunk or max(FEWEST, MEMORY // max(1, width * max(4, x.element_size())))
-    now: tuple[bool, ...] = ()
-    if (
-        values_are_visible()
-        and len(x) * width > max(x.numel() + weight.numel(), SMALL)
-        and x.dim() == 2
-        and len(shape) == 1
-        and not probable
-        and not s
-        and reduction != "none"
-    ):
-        now = tuple(gradient_is_wanted(v) for v in (x, weight, bias))
-    ignored = -100 if ignore_index is None else ignore_index
-    arguments = (x, weight, t, bias, class_weight, shape, reduction, ignored, s, chunk, dtype, now if any(now) else ())
-    result = call(LinearCrossEntropyFunction, *arguments)
-    loss: Tensor = result[0] if any(now) else result
-    return loss
-
-
-class LinearCrossEntropyLoss(_Twin):  # type: ignore[misc]
-    """Drop-in `torch.nn.LinearCrossEntropyLoss` computed by `manualgrad.functional.linear_cross_entropy`."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return _in_rows(
-            input,
-            self.linear.weight,
-            target,
-            self.linear.bias,
-            self.weight,
-            (self.num_classes, *self.out_features),
-            self.reduction,
-            self.ignore_index,
-            self.label_smoothing,
-            self.options,
-        )
