@@ -19,8 +19,10 @@ from manualgrad.formulas.joining import cat
 from manualgrad.formulas.linear import linear
 from manualgrad.formulas.matmul import matmul
 from manualgrad.formulas.reductions import mean
-from manualgrad.formulas.shape import expand, reshape, squeeze, transpose, unsqueeze
+from manualgrad.formulas.repeating import expand
+from manualgrad.formulas.reshaping import reshape, squeeze, unsqueeze
 from manualgrad.formulas.softmax import softmax
+from manualgrad.formulas.transposing import transpose
 from manualgrad.public import public
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from manualgrad.formulas.arithmetic import mul
 from manualgrad.formulas.indexing import getitem, index_select, setitem
 from manualgrad.formulas.reductions import Dim, mean, std, var
-from manualgrad.formulas.shape import broadcast_tensors, reshape, unsqueeze
+from manualgrad.formulas.repeating import broadcast_tensors
+from manualgrad.formulas.reshaping import reshape, unsqueeze
 from manualgrad.public import public
 
 

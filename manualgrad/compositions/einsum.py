@@ -19,7 +19,8 @@ from manualgrad.formulas.arithmetic import mul
 from manualgrad.formulas.diagonals import diagonal
 from manualgrad.formulas.matmul import matmul
 from manualgrad.formulas.reductions import sum
-from manualgrad.formulas.shape import permute, reshape, squeeze
+from manualgrad.formulas.reshaping import reshape, squeeze
+from manualgrad.formulas.transposing import permute
 from manualgrad.public import described, public
 
 Labels = list[str]

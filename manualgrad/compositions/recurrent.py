@@ -18,8 +18,10 @@ from manualgrad.formulas.gru import GruFunction
 from manualgrad.formulas.indexing import getitem
 from manualgrad.formulas.joining import cat, stack
 from manualgrad.formulas.lstm import LstmFunction
+from manualgrad.formulas.repeating import expand
+from manualgrad.formulas.reshaping import reshape, squeeze, unsqueeze
 from manualgrad.formulas.rnn import RnnFunction
-from manualgrad.formulas.shape import expand, reshape, squeeze, transpose, unsqueeze
+from manualgrad.formulas.transposing import transpose
 from manualgrad.parts.time_steps import BatchSizes
 from manualgrad.public import described, public
 

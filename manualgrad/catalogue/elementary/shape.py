@@ -7,18 +7,12 @@ from manualgrad import functional as F
 from manualgrad.catalogue.elementary.reductions import SINGLE
 from manualgrad.catalogue.row import Draw, Row, normal, sample, signed_as
 from manualgrad.formula import CloneFunction
+from manualgrad.formulas.copying import ToFunction
 from manualgrad.formulas.diagonals import DiagEmbedFunction, DiagonalFunction
-from manualgrad.formulas.shape import (
-    ExpandFunction,
-    FlipFunction,
-    MovedimFunction,
-    PermuteFunction,
-    RepeatFunction,
-    ReshapeFunction,
-    RollFunction,
-    ToFunction,
-    TransposeFunction,
-)
+from manualgrad.formulas.flipping import FlipFunction, RollFunction
+from manualgrad.formulas.repeating import ExpandFunction, RepeatFunction
+from manualgrad.formulas.reshaping import ReshapeFunction
+from manualgrad.formulas.transposing import MovedimFunction, PermuteFunction, TransposeFunction
 
 
 def _transposed(*shape: int) -> Draw:
