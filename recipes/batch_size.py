@@ -19,14 +19,13 @@ random linear map is largest). Only training rows are used; times are one machin
 from __future__ import annotations
 
 import copy
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "exact: noise times batch over V is 1"
 FAST = {"draws": 30, "epochs": 1}
@@ -94,9 +93,10 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
     sets = {"digits": digits.parts["train"], "generated": (x, (x @ torch.randn(20, 10)).argmax(dim=1))}
     for name, (x, y) in sets.items():
         start = nn.Sequential(nn.Linear(x.shape[1], 32), nn.ReLU(), nn.Linear(32, 10))
-        for size, (squares, v) in noise(start, x, y, SIZES[name], config.draws).items():
+        for size, (squares, v) in training.once(run, name, noise, start, x, y, SIZES[name], config.draws).items():
             batches = training.Batches((x, y), size, config.seed)
-            seconds, loss = train(copy.deepcopy(start), nn.CrossEntropyLoss(), batches, config.epochs)
+            given = copy.deepcopy(start), nn.CrossEntropyLoss(), batches, config.epochs
+            seconds, loss = training.once(run, f"{name} by {size}", train, *given)
             made = {"data": name, "batch": size, "noise": squares, "V / batch": v / size}
             rows.append(made | {"steps per epoch": len(batches), "s per epoch": seconds, "loss at the end": loss})
     training.table(run, rows)
@@ -114,6 +114,4 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

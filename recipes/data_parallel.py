@@ -20,13 +20,12 @@ for 257 parameters, loss and count; the loss is .063 by one process and by two, 
 from __future__ import annotations
 
 import copy
-import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from jsonargparse.typing import PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "one process with all rows: the same gradient within 1e-12"
 FAST = {"steps": 10}
@@ -102,7 +101,7 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
     shards = list(zip(x.tensor_split(ends), y.tensor_split(ends), strict=True))
     start = nn.Sequential(nn.Linear(30, 8), nn.Sigmoid(), nn.Linear(8, 1), nn.Flatten(0)).double()
     ways = {"one process": [(x, y)], "weighted mean": shards, "plain mean": shards, "one is lost": shards}
-    found = {way: train(way, start, held, config.steps) for way, held in ways.items()}
+    found = {way: training.once(run, way, train, way, start, held, config.steps) for way, held in ways.items()}
     training.table(run, [{"way": way, **row} for way, (_, row) in found.items()])
     with training.picture(run, f"{count} replicas, each with rows of its own", size=(6.5, 4)) as (axes,):
         for (way, (losses, _)), style in zip(found.items(), ("-", "--", "-.", ":"), strict=True):
@@ -115,6 +114,4 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

@@ -22,12 +22,11 @@ Measured with seeds 0, 1 and 2: mean R2 .432, .429, .423; mean absolute error 43
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 
 from jsonargparse.typing import PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 
 @dataclass
@@ -75,6 +74,4 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

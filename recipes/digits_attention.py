@@ -21,13 +21,12 @@ Measured with seed 0: test accuracy .978, .978, .975, .992, .975, mean .979.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from jsonargparse.typing import PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "scikit-learn's SVC .990, its MLP .982"
 FAST = {"width": 16, "trainer.max_epochs": 2}
@@ -114,6 +113,4 @@ def draw(learner: training.Learner, data: training.Table, run: training.Run) -> 
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

@@ -21,13 +21,12 @@ Measured with seed 0: test accuracy .986, .997, .997, .992, .997, mean .994.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from jsonargparse.typing import PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "scikit-learn's SVC .990, its MLP .982"
 FAST = {"channels": 4, "trainer.max_epochs": 2}
@@ -115,6 +114,4 @@ def draw(learner: training.Learner, data: training.Table, run: training.Run) -> 
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

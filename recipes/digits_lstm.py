@@ -22,13 +22,12 @@ Measured with seed 0: test accuracy .975, .983, .994, .969, .986, mean .982.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from jsonargparse.typing import PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "scikit-learn's SVC .990, its MLP .982"
 FAST = {"hidden": 16, "trainer.max_epochs": 2}
@@ -113,6 +112,4 @@ def draw(learner: training.Learner, data: training.Table, run: training.Run) -> 
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

@@ -15,13 +15,12 @@ Measured over five splits: the least sure dream .992; all digits read right are 
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from jsonargparse.typing import PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "a random change of the same length"
 INK = 0.002  # the price of ink
@@ -85,11 +84,11 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
     found = training.fit(learner, data, config.trainer, run)
     network = learner.network.requires_grad_(False)
     white, black = ((ink - data.centre) / data.scale for ink in (0.0, 16.0))
-    dreams = dream(network, config, float(white), float(black))
+    dreams = training.once(run, "dreams", dream, network, config, float(white), float(black))
     sure = network(dreams).softmax(dim=1).diagonal()
     x, y = data.parts["test"]
     x, y = (rows[network(x).argmax(dim=1) == y] for rows in (x, y))
-    change = training.smallest_change(network, x)
+    change = training.once(run, "changes", training.smallest_change, network, x)
     read = network(x + change).argmax(dim=1)
     noise = torch.randn_like(x)
     noise *= change.norm(dim=1, keepdim=True) / noise.norm(dim=1, keepdim=True)
@@ -115,6 +114,4 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

@@ -24,13 +24,12 @@ Measured: after 1000 epochs w is 2.9845 (rate .01), 3.0000 (.1), 3.0000 (.119), 
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "exact: the limit is 0.119756; w is 2.984488 after 1000 epochs at rate .01"
 FAST = {"epochs": 300}
@@ -79,7 +78,7 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
     curvatures = torch.linalg.eigvalsh(second(torch.zeros(2, dtype=torch.float64)))
     found, rows, paths = {"limit": 2 / curvatures.max().item(), "diverged": 0.0}, [], {}
     for rate in config.rates:
-        paths[rate] = path = descend(rate, config.epochs)
+        paths[rate] = path = training.once(run, f"rate {rate}", descend, rate, config.epochs)
         w, loss = path[:, 0].tolist(), path[:, 2]
         if loss[-1] < loss[0]:
             found[f"weight_{rate:g}"] = w[-1]
@@ -115,6 +114,4 @@ def draw(run: training.Run, paths: dict[float, Any], curvatures: Any) -> None:
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

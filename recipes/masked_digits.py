@@ -16,13 +16,12 @@ Measured with seed 0 over five splits: 3.83 times below the mean image; probe .9
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from jsonargparse.typing import PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "1, the mean of the training images"
 FAST = {"width": 32, "trainer.max_epochs": 2}
@@ -115,6 +114,4 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

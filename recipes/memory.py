@@ -16,13 +16,12 @@ Measured with seed 0: errors RNN .163, LSTM .0006 (solved after 1550 steps), GRU
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any
 
 from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "answering 1 always: error 0.167; solved: below 0.01"
 FAST = {"length": 10, "steps": 40, "hidden": 16}
@@ -90,7 +89,7 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
     rows, found = list[dict[str, Any]](), dict[str, float]()
     with training.picture(run, f"Adding two numbers out of {config.length} steps", columns=3) as (left, middle, right):
         for colour, kind in (("C0", "RNN"), ("C1", "LSTM"), ("C2", "GRU")):
-            errors, norms, untrained, trained = learn(kind, config)
+            errors, norms, untrained, trained = training.once(run, kind, learn, kind, config)
             found[f"test_error_{kind}"] = error = errors[config.steps]
             solved = next((str(step) for step, e in errors.items() if e < 0.01), "never")
             found[f"untrained_gradient_{kind}"] = ratio = untrained[0] / untrained[-1]
@@ -115,6 +114,4 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

@@ -18,12 +18,11 @@ et al. (1998) report 4.7 % of the test rows wrong with 300 neurons, Simard et al
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 
 from jsonargparse.typing import PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "784-800-10 with cross-entropy .984 (Simard et al. 2003)"
 FAST = {"trainer.max_epochs": 1}
@@ -78,6 +77,4 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

@@ -18,13 +18,12 @@ looked at by the weights that each way ends with. Measured, mean test loss of th
 from __future__ import annotations
 
 import copy
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, OpenUnitInterval, PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "the same network with nothing that holds it back"
 FAST = {"epochs": 20}
@@ -78,12 +77,22 @@ def train(network: Any, parts: dict[str, Any], config: Config, decay: float) -> 
     return curves, best
 
 
-def run(config: Config, run: training.Run) -> dict[str, float]:
-    """Train in each way; returns the test loss and accuracy of each."""
+def held_back(decay: float, p: float, parts: dict[str, Any], config: Config) -> tuple[Any, list[tuple[float, float]]]:
+    """The losses by epoch; test loss and accuracy at the end, and with the weights of the lowest validation loss."""
     import torch
 
     from manualgrad import nn
 
+    torch.manual_seed(config.seed)
+    first = [nn.Linear(parts["train"][0].shape[1], 256), nn.ReLU(), nn.Dropout(p)]
+    second = [nn.Linear(256, 256), nn.ReLU(), nn.Dropout(p)]
+    network = nn.Sequential(*first, *second, nn.Linear(256, 1), nn.Flatten(0))
+    curves, best = train(network, parts, config, decay)
+    return curves, [loss_and_accuracy(ended, *parts["test"]) for ended in (network, best)]
+
+
+def run(config: Config, run: training.Run) -> dict[str, float]:
+    """Train in each way; returns the test loss and accuracy of each."""
     (data := training.BreastCancer(**vars(config.data))).setup()
     parts = {name: (x, y.float()) for name, (x, y) in data.parts.items()}
     parts["train"] = (parts["train"][0][: config.rows], parts["train"][1][: config.rows])
@@ -91,19 +100,12 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
     rows, found = [], dict[str, float]()
     with training.picture(run, "Many weights, few rows", columns=3, size=(3.8, 3.5), sharey=True) as panels:
         for axes, (way, (decay, p)) in zip(panels, ways.items(), strict=True):
-            torch.manual_seed(config.seed)
-            first = [nn.Linear(len(data.columns), 256), nn.ReLU(), nn.Dropout(p)]
-            second = [nn.Linear(256, 256), nn.ReLU(), nn.Dropout(p)]
-            network = nn.Sequential(*first, *second, nn.Linear(256, 1), nn.Flatten(0))
-            curves, best = train(network, parts, config, decay)
+            curves, (last, best) = training.once(run, way, held_back, decay, p, parts, config)
             stop = min(range(config.epochs), key=lambda epoch: curves[epoch][1])
-            ends = {way: (network, config.epochs - 1)} | ({"early stopping": (best, stop)} if way == "nothing" else {})
-            for name, (ended, epoch) in ends.items():
-                loss, right = loss_and_accuracy(ended, *parts["test"])
-                row = dict(zip(("training loss", "validation loss"), curves[epoch], strict=True))
-                rows.append(
-                    {"held back by": name, "epochs": epoch + 1, **row, "test loss": loss, "test accuracy": right}
-                )
+            ends = {way: (*last, config.epochs - 1)} | ({"early stopping": (*best, stop)} if way == "nothing" else {})
+            for name, (loss, right, end) in ends.items():
+                row = dict(zip(("training loss", "validation loss"), curves[end], strict=True))
+                rows.append({"held back by": name, "epochs": end + 1, **row, "test loss": loss, "test accuracy": right})
                 found |= {f"test_loss_{name.replace(' ', '_')}": loss, f"test_accuracy_{name.replace(' ', '_')}": right}
             axes.set(xlabel="epoch", ylabel="loss", yscale="log", title=f"held back by {way}")
             for part, (label, style) in enumerate((("training", "-"), ("validation", "--"))):
@@ -115,6 +117,4 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

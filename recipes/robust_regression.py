@@ -20,13 +20,12 @@ and 43.4, Huber 43.2 and 43.6; R2: MSE .432 and .228, MAE .432 and .434, Huber .
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from jsonargparse.typing import NonNegativeFloat, OpenUnitInterval, PositiveFloat, PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "ridge regression on clean targets: R2 .418"
 FAST = {"trainer.max_epochs": 2}
@@ -114,6 +113,4 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

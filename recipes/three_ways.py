@@ -1,12 +1,11 @@
 """Three ways to a gradient, and torch's beside them: the same training at very different cost.
 
-The lesson: the derivatives of the cross-entropy L of s(z),  z = a W2^T + b2,  a = s(v),  v = x W1^T + b1,  can be
+The lesson: measuring a derivative takes no mathematics and checks the other ways, but its price grows with the number
+of parameters. For the cross-entropy L of s(z),  z = a W2^T + b2,  a = s(v),  v = x W1^T + b1,  derivatives can be
 
     measured    dL/dw = (L(w + h) - L(w - h)) / 2h + O(h^2)                         two forward passes per parameter
     written     dz = (s(z) - t) / n   dW2 = dz^T a   dv = dz W2 a (1 - a)   dW1 = dv^T x         one backward pass
     called      loss.backward(), a formula for every layer                                       one backward pass
-
-and measuring, which takes no mathematics and checks the others, has a price that grows with the number of parameters.
 
 Protocol: a network 30-8-1, float64, gradient descent on all training rows from the same start, 50 steps. Measured, the
 largest difference of a parameter from torch's: 1.1e-16 by hand and by Functions, 6.5e-11 by finite differences, and the
@@ -17,15 +16,13 @@ median time of a step: 0.06 ms by hand, 0.13 by Functions, 0.10 by torch, 18 by 
 
 from __future__ import annotations
 
-import statistics
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from jsonargparse.typing import PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "torch.nn: differences at most 1e-9, by finite differences 1e-5"
 FAST = {"steps": 3}
@@ -45,9 +42,8 @@ class Config:
 
 def loss_by(functional: Any, parameters: list[Any], x: Any, t: Any) -> Any:
     """The loss, with the functions of a module: ours or torch's."""
-    w1, b1, w2, b2 = parameters
-    z = functional.linear(functional.sigmoid(functional.linear(x, w1, b1)), w2, b2)
-    return functional.binary_cross_entropy_with_logits(z, t)
+    a = functional.sigmoid(functional.linear(x, *parameters[:2]))
+    return functional.binary_cross_entropy_with_logits(functional.linear(a, *parameters[2:]), t)
 
 
 def measured(functional: Any, parameters: list[Any], x: Any, t: Any) -> list[Any]:
@@ -78,6 +74,18 @@ def called(functional: Any, parameters: list[Any], x: Any, t: Any) -> list[Any]:
     return [p.grad for p in parameters]
 
 
+def train(way: Any, functional: Any, parameters: list[Any], x: Any, t: Any, steps: int) -> tuple[Any, float]:
+    """The parameters after each step, and the milliseconds that a step took, median."""
+    path, ms = list[Any](), list[float]()
+    for _ in range(steps):
+        began = time.perf_counter()
+        gradients = way(functional, [p.clone() for p in parameters], x, t)
+        ms.append(1e3 * (time.perf_counter() - began))
+        parameters = [p - RATE * g for p, g in zip(parameters, gradients, strict=True)]
+        path.append(parameters)
+    return path, sorted(ms)[steps // 2]
+
+
 def run(config: Config, run: training.Run) -> dict[str, float]:
     """Train in every way; returns the largest difference of each from torch."""
     import torch
@@ -89,19 +97,13 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
     start = [p.detach().double() for layer in (nn.Linear(30, 8), nn.Linear(8, 1)) for p in layer.parameters()]
     ways: dict[str, tuple[Any, Any]] = {"torch": (called, torch.nn.functional), "Functions": (called, functional)}
     ways |= {"by hand": (written, None), "finite differences": (measured, functional)}
-    apart, rows, torchs = {}, [], list[Any]()
-    for name, (way, with_functions) in ways.items():
-        parameters, path, ms = start, [], []
-        for _ in range(config.steps):
-            began = time.perf_counter()
-            gradients = way(with_functions, [p.clone() for p in parameters], x, t)
-            ms.append(1e3 * (time.perf_counter() - began))
-            parameters = [p - RATE * g for p, g in zip(parameters, gradients, strict=True)]
-            path.append(torch.cat([p.flatten() for p in parameters]))
-        torchs = torchs or path
-        apart[name] = [float((a - b).abs().max()) for a, b in zip(path, torchs, strict=True)]
-        passes = f"{2 * len(path[0])} forward" if name == "finite differences" else "1 forward, 1 backward"
-        rows.append({"way": name, "passes": passes, "ms": statistics.median(ms), "from torch": max(apart[name])})
+    paths, apart, rows = {}, {}, []
+    for name, way in ways.items():
+        paths[name], ms = training.once(run, name, train, *way, start, x, t, config.steps)
+        pairs = (zip(*both, strict=True) for both in zip(paths[name], paths["torch"], strict=True))
+        apart[name] = [max((a - b).abs().max().item() for a, b in pair) for pair in pairs]
+        passes = f"{2 * sum(p.numel() for p in start)} forward" if way[0] is measured else "1 forward, 1 backward"
+        rows.append({"way": name, "passes": passes, "ms": ms, "from torch": max(apart[name])})
     training.table(run, rows)
     with training.picture(run, "One training, four ways to its gradients", columns=2) as (left, right):
         left.set(xlabel="step", ylabel="largest difference of a parameter from torch's", yscale="log")
@@ -115,6 +117,4 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

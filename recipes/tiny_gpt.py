@@ -18,14 +18,13 @@ text 2.519 (2.596).
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
 from jsonargparse.typing import PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "torch.nn from the same seed, within 0.5 %; a Kneser-Ney trigram"
 FAST = {"width": 16, "length": 16, "layers": 1, "trainer.max_epochs": 1, "data.batch_size": 128}
@@ -89,7 +88,7 @@ def build(config: Config) -> tuple[training.Learner, training.Text]:
 def run(config: Config, run: training.Run) -> dict[str, float]:
     """Train both, compare them with the trigram model, let ours write, and return the losses."""
     learner, data = build(config)
-    twins = training.train_twins(learner, data, config.trainer, run, steps=200)
+    twins = training.train_twins(learner, data, config.trainer, run, steps=50)
     found: dict[str, float] = {}
     for name, each in (("ours", twins.ours), ("torch", twins.theirs)):
         found |= {f"val_loss_{name}": min(each.validation_losses), f"test_loss_{name}": each.tested["test_loss"]}
@@ -115,6 +114,4 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

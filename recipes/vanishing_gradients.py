@@ -22,13 +22,12 @@ normalisation has the sigmoid at .46 or more, and lets ReLU's gradients grow 30 
 from __future__ import annotations
 
 import itertools
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from manualgrad import training
+from manualgrad import cli, training
 
 REFERENCE = "the bound: 1 is the most that measured / bound can be"
 FAST = {"depths": [2, 5]}
@@ -51,14 +50,12 @@ class Config:
 
 def layers(depth: int, activation: str, start: str, norm: str) -> tuple[list[Any], list[Any]]:
     """The linear layers, the output's last, and what follows each of the hidden ones."""
-    import torch
-
     from manualgrad import nn
 
     linear = [nn.Linear(64, 64 if k < depth else 10) for k in range(depth + 1)]
     for layer in linear if start != "torch" else ():
-        torch.nn.init.normal_(layer.weight, std=((1 if start == "Xavier" else 2) / layer.in_features) ** 0.5)
-        torch.nn.init.zeros_(layer.bias)
+        nn.init.normal_(layer.weight, std=((1 if start == "Xavier" else 2) / layer.in_features) ** 0.5)
+        nn.init.zeros_(layer.bias)
     norms: Any = {"none": nn.Identity, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
     return linear, [nn.Sequential(norms[norm](64), getattr(nn, activation)()) for _ in range(depth)]
 
@@ -83,6 +80,11 @@ def gradient_norms(linear: list[Any], between: list[Any], x: Any, y: Any) -> tup
     return norms, bounds
 
 
+def by_depth(depths: list[int], kind: tuple[str, str, str], x: Any, y: Any) -> list[tuple[list[float], list[float]]]:
+    """The norms and bounds of networks of these depths, and of this activation, initialisation and normalisation."""
+    return [gradient_norms(*layers(depth, *kind), x, y) for depth in depths]
+
+
 def run(config: Config, run: training.Run) -> dict[str, float]:
     """Every combination; the largest share of its bound that a gradient of the sigmoid has."""
     (data := training.Digits()).setup()
@@ -90,9 +92,9 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
     depths, rows, found, ratios, share = sorted(config.depths), [], {}, {}, 0.0
     for activation, norm, start in itertools.product(ACTIVATIONS, NORMS, STARTS):
         row: dict[str, Any] = {"activation": activation, "normalisation": norm, "initialisation": start}
-        for depth in depths:
-            network = layers(depth, activation, start, norm)
-            norms, bounds = found[activation, norm, start] = gradient_norms(*network, x, y)
+        kind = (activation, start, norm)
+        for depth, each in zip(depths, training.once(run, " ".join(kind), by_depth, depths, kind, x, y), strict=True):
+            norms, bounds = found[activation, norm, start] = each
             row[f"depth {depth}"] = ratios[activation, norm, start] = norms[0] / norms[-2]
             if activation == "Sigmoid" and norm == "none":
                 share = max(share, *(n / b for n, b in zip(norms[:-1], bounds, strict=False)))
@@ -115,6 +117,4 @@ def run(config: Config, run: training.Run) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    from manualgrad.cli import main
-
-    sys.exit(main(["train", __file__, *sys.argv[1:]]))
+    cli.run_recipe(__file__)

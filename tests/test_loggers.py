@@ -14,9 +14,12 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from manualgrad.training.command import main
-from tests.test_resuming import here, train
+from tests.surviving import train, with_a_recipe
 
-__all__ = ["here"]
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return with_a_recipe(tmp_path, monkeypatch)
 
 
 def shown_by_tensorboard(folder: Path) -> dict[str, list[tuple[int, float]]]:

@@ -14,9 +14,13 @@ import pytest
 from manualgrad import training
 from manualgrad.training.command import main
 from manualgrad.training.recipe import configure, load_recipe, parser_of, recipes
-from tests.test_resuming import here, outcome, train
+from tests.surviving import outcome, train, with_a_recipe
 
-__all__ = ["here"]
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return with_a_recipe(tmp_path, monkeypatch)
+
 
 BY_LEARNER = [n for n in recipes() if issubclass(load_recipe(n).Config, training.Settings) and n != "mnist"]
 ALWAYS = "digits_cnn"  # the one of them that is tried at once, the others slowly

@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from manualgrad import __version__
 from manualgrad.arguments import USAGE_ERROR, Mistake, nearest
@@ -69,6 +69,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"manualgrad {command}: no space left on the device", file=sys.stderr)
         _drop_output()
         return 1
+
+
+def run_recipe(file: str) -> NoReturn:
+    """What a recipe's file does as a program: `manualgrad train FILE` with the process's own arguments."""
+    sys.exit(main(["train", file, *sys.argv[1:]]))
 
 
 def _replace_closed_streams() -> None:

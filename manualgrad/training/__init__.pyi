@@ -19,6 +19,7 @@ from .data import Table as Table
 from .files import DataError as DataError
 from .files import DataMissing as DataMissing
 from .files import read_table as read_table
+from .finishing import once as once
 from .fitting import fit as fit
 from .images import show as show
 from .learners import Classifier as Classifier

@@ -40,10 +40,18 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
     Raises CheckpointError for a file that is missing, truncated, or holds anything else.
     """
+    checkpoint = read_tensors(path)
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise CheckpointError(f"{path}: holds no state_dict; it was not written by Lightning")
+    return checkpoint
+
+
+def read_tensors(path: str | Path) -> Any:
+    """What torch.save has written into the file, read as `read_checkpoint` does."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols that are not torch's: it fails all the same
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: there is no such checkpoint") from None
     except pickle.UnpicklingError:
@@ -55,9 +63,6 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     except Exception:  # torch's unpickler stumbles over a damaged file in any way that there is
         reason = "it is truncated, damaged or something else"
         raise CheckpointError(f"{path}: not readable as a checkpoint; {reason}") from None
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
-        raise CheckpointError(f"{path}: holds no state_dict; it was not written by Lightning")
-    return checkpoint
 
 
 def load_weights(module: torch.nn.Module, path: str | Path) -> None:

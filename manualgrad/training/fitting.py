@@ -28,6 +28,7 @@ from manualgrad.training.checkpoints import (
 )
 from manualgrad.training.data import Table
 from manualgrad.training.distributed import gathered
+from manualgrad.training.finishing import once
 from manualgrad.training.lean import EpochCallback, NoProfiler
 from manualgrad.training.learners import Learner
 from manualgrad.training.loggers import logger_of
@@ -55,12 +56,29 @@ def fit(
     `confusion.png` or `residuals.png` of classes and values. `learner` ends with the weights of the best epoch.
 
     Until it is finished `checkpoints/last.ckpt` is there to resume from; with a `run` that is resumed, fit goes on from
-    it as if it had not been interrupted. `callbacks` that keep something must tell it by Lightning's `state_dict`.
+    it as if it had not been interrupted, or gives what came out if it was finished. `callbacks` that keep something
+    must tell it by Lightning's `state_dict`.
 
     Raises Interrupted on Ctrl-C and SIGTERM, OSError if a file cannot be written, NonFiniteLoss and DataError as
     learner and data do, CheckpointError for weights or a checkpoint that are not this network's, and
     MisconfigurationException for an accelerator that is not there.
     """
+    found = once(run, "training", _fit, learner, data, settings, run, callbacks, say)
+    run.last.unlink(missing_ok=True)
+    learner.load_state_dict(found["state_dict"])
+    for callback, state in zip(callbacks, found["callbacks"], strict=True):
+        callback.load_state_dict(state)
+    return found["tested"]
+
+
+def _fit(
+    learner: Learner,
+    data: Table,
+    settings: config.Trainer,
+    run: Run,
+    callbacks: Sequence[Callback],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
     if settings.weights is not None:
         load_weights(learner, settings.weights)
     last = str(run.last) if run.resumed and run.last.exists() else None
@@ -109,12 +127,12 @@ def fit(
         run.write("confusion.png", plots.confusion(predicted, targets, data.class_names))
     elif data.kind == "values":
         run.write("residuals.png", plots.residuals(predicted, targets))
-    run.last.unlink(missing_ok=True)
     say(f"best epoch {chosen['epoch']}: {in_words(validated)}")
     say(f"test: {in_words(tested)}")
     for each in watching:
         _say(f"{run.folder}: {each.summary()}")
-    return tested
+    kept = [callback.state_dict() for callback in callbacks]
+    return {"tested": tested, "state_dict": learner.state_dict(), "callbacks": kept}
 
 
 def _watching(settings: config.Callbacks, run: Run) -> list[GradientParity | GradientFlow | FailOnNonFinite]:

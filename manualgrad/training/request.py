@@ -81,7 +81,7 @@ def _run_to_resume(name: str, own: dict[str, Any]) -> Run:
     if "result" in record:
         raise Mistake(f"--resume: {run.folder} is finished")
     if not run.resumable():
-        raise Mistake(f"--resume: {run.folder} has no checkpoint to go on from")
+        raise Mistake(f"--resume: {run.folder} has nothing to go on from")
     return run
 
 

@@ -4,7 +4,8 @@ config.yaml              the settings: `manualgrad train RECIPE --config` runs i
 run.json                 the recipe and, when it is finished, the result
 metrics.csv, .json       what came out, and pictures
 checkpoints/best.ckpt    the weights of the best epoch
-checkpoints/last.ckpt    while it is not finished: what it is resumed from
+checkpoints/last.ckpt    while it is not finished: what it is resumed from,
+finished/                and those parts of it that are finished
 non_finite.pt            what FailOnNonFinite kept of the step that ended it
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 from manualgrad.training.files import remove_parts, write_whole
 
 NON_FINITE = "non_finite.pt"
+FINISHED = "finished"
 
 
 class Run:
@@ -44,6 +46,7 @@ class Run:
         self.resumed = resumed
         self.given = folder
         self.folder = folder or Path("runs", name)
+        self.is_part = False
         self.made: list[Path] = []  # the folders that were not there before, innermost last
 
     def __enter__(self) -> Run:
@@ -70,7 +73,10 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is not None and not self.resumable() and not self.explained():
+        if error is None and not self.is_part:  # what is finished of a part is wanted until the whole is
+            for folder in self.folder.rglob(FINISHED):
+                shutil.rmtree(folder)
+        elif error is not None and not self.resumable() and not self.explained():
             self.discard()
 
     @property
@@ -80,7 +86,8 @@ class Run:
 
     def resumable(self) -> bool:
         """Whether work would be lost with the folder: a checkpoint to go on from, or a part that is finished."""
-        return any(self.folder.rglob("last.ckpt")) or any("result" in read_record(p) for p in self.folder.glob("*/"))
+        kept = (any(self.folder.rglob(name)) for name in ("last.ckpt", f"{FINISHED}/*.pt"))
+        return any(kept) or any("result" in read_record(p) for p in self.folder.glob("*/"))
 
     def explained(self) -> bool:
         """Whether a step that ended in an infinity or NaN was kept, to be looked into."""
@@ -128,7 +135,9 @@ class Run:
 
     def inside(self, name: str) -> Run:
         """A run of its own in a folder of this one; of a run that is resumed, the part that was begun there."""
-        return Run(self.name, self.folder / name, self.resumed and (self.folder / name).is_dir())
+        part = Run(self.name, self.folder / name, self.resumed and (self.folder / name).is_dir())
+        part.is_part = True
+        return part
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -35,6 +35,13 @@ class Trajectory(Callback):
         self.parameters: list[Tensor] = []
         self.tested: dict[str, float] = {}
 
+    def state_dict(self) -> dict[str, Any]:
+        keys = ("losses", "validation_losses", "parameters")
+        return {key: getattr(self, key) for key in keys}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        vars(self).update(state_dict)
+
     def on_train_batch_end(self, trainer: Any, learner: Any, outputs: Any, *_: Any) -> None:
         self.losses.append(float(outputs["loss"]))
         if len(self.parameters) < self.steps:
