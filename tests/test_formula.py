@@ -519,6 +519,6 @@ def test_what_is_no_tensor_is_named(value: Any) -> None:
             case()
     with pytest.raises(TypeError, match="getitem: index must be made of"):
         F.getitem(x, "first")
-    with pytest.raises(RuntimeError, match="target holds -7, neither -1 nor the number of a class"):
+    with pytest.raises(RuntimeError, match="target holds -7, which is no class number and not -1"):
         F.multilabel_margin_loss(x, torch.tensor([[0, -7]]))
     assert torch.equal(F.round(torch.arange(3)), torch.arange(3))

@@ -192,7 +192,7 @@ def functions_on_the_shelf(*packages: str) -> dict[str, Callable[..., Any]]:
 SCREENFUL = 120
 LONGER = {  # and why
     "several forms of one function: modes, kinds of target, ways to reduce": (
-        *("attention", "cross_entropy", "multi_margin_loss", "multilabel_margin_loss", "triplet_margin_loss"),
+        *("attention", "cross_entropy", "triplet_margin_loss"),
     ),
 }
 

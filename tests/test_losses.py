@@ -634,7 +634,7 @@ BAD: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
     "margin p": ("multi_margin_loss", (X, N), {"p": 3}, "p must be 1 or 2, got 3"),
     "margin weight": ("multi_margin_loss", (X, N), {"weight": X}, r"weight must have one dimension, got \(3, 4\)"),
     "labels shape": ("multilabel_margin_loss", (X, Y), {}, r"target the shape of input, got \(3, 4\) and \(3, 3\)"),
-    "labels": ("multilabel_margin_loss", (X, X.long() + 4), {}, "target holds 4, .*there are 4"),
+    "labels": ("multilabel_margin_loss", (X, X.long() + 4), {}, "target holds 4, .*has 4 classes"),
     "labels dtype": ("multilabel_margin_loss", (X, X), {}, "dtype int64, got torch.float32"),
     "variance shape": ("gaussian_nll_loss", (X, X, X[:, :3]), {}, r"var must have .*\(3, 4\).*got \(3, 3\)"),
     "variance": ("gaussian_nll_loss", (X, X, X - 1), {}, "var must not be negative, got -1"),

@@ -21,6 +21,7 @@ from torch.nn import _reduction
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, reduce, save, spread
+from manualgrad.parts.targets import as_rows, check_one_each
 from manualgrad.public import public
 
 
@@ -43,33 +44,28 @@ class MultiMarginLossFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, None, None, None, Tensor | None, None]:
         x, t, w = ctx.saved_tensors
         needs_x, _, _, _, needs_w, _ = ctx.needs_input_grad
-        rows, t = _rows(x), t.reshape(-1, 1)
-        h, slope = _violations(rows, t, ctx.p, ctx.margin)
+        t, h, slope = _violations(x, t, w, ctx.p, ctx.margin)
         dl = dy.reshape(-1, 1) if ctx.reduction == "none" else spread(dy, t.shape, ctx.reduction)
-        dl = dl / rows.shape[1]
         dx = dw = None
         if needs_x:
-            dh = slope * (dl if w is None else dl * w[t])
+            dh = dl * slope
             dx = dh.scatter_add(1, t, -dh.sum(1, keepdim=True)).reshape(x.shape)
         if needs_w:
-            losses = dl * (h**ctx.p).sum(1, keepdim=True)
+            losses = dl * (h**ctx.p).mean(1, keepdim=True)
             dw = torch.zeros_like(w).index_add(0, t.reshape(-1), losses.reshape(-1))
         return dx, None, None, None, dw, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor | None, _: None, __: None, ___: None, w_t: Tensor | None, ____: None) -> Tensor:
         x, t, w = ctx.saved_tensors
-        rows, t = _rows(x), t.reshape(-1, 1)
-        h, slope = _violations(rows, t, ctx.p, ctx.margin)
-        l_t = torch.zeros_like(rows)
+        t, h, slope = _violations(x, t, w, ctx.p, ctx.margin)
+        l_t = torch.zeros_like(t, dtype=x.dtype)
         if x_t is not None:
-            x_t = _rows(x_t)
-            l_t = slope * (x_t - x_t.gather(1, t))
-            l_t = l_t if w is None else w[t] * l_t
+            x_t = as_rows(x_t)
+            l_t = (slope * (x_t - x_t.gather(1, t))).sum(1, keepdim=True)
         if w_t is not None:
-            l_t = l_t + w_t[t] * h**ctx.p
-        l_t = l_t.sum(1) / rows.shape[1]
-        return l_t.reshape(ctx.output_shape) if ctx.reduction == "none" else reduce(l_t, ctx.reduction)
+            l_t = l_t + w_t[t] * (h**ctx.p).mean(1, keepdim=True)
+        return reduce(l_t, ctx.reduction).reshape(ctx.output_shape)
 
     @staticmethod
     def check(x: Tensor, t: Tensor, p: int, margin: float, weight: Tensor | None, reduction: str) -> None:
@@ -77,31 +73,15 @@ class MultiMarginLossFunction(Formula):
             raise ValueError(f"p must be 1 or 2, got {p}")
         if weight is not None and weight.dim() != 1:
             raise ValueError(f"weight must have one dimension, got {tuple(weight.shape)}")
-        if x.dim() > 2 or x.shape[-1:] == (0,):
-            raise RuntimeError(f"input must have shape (C) or (N, C), with at least one class, got {tuple(x.shape)}")
-        if t.shape != x.shape[:-1] and not (x.dim() < 2 and t.shape == (1,)):
-            raise RuntimeError(
-                f"target must have shape {tuple(x.shape[:-1])} for input {tuple(x.shape)}, got {tuple(t.shape)}"
-            )
-        if t.dtype != torch.int64:
-            raise RuntimeError(f"target must hold class numbers, of dtype int64, got {t.dtype}")
-        number = x.shape[-1] if x.dim() else 1
-        wrong = t[(t < 0) | (t >= number)]
-        if wrong.numel():
-            raise RuntimeError(
-                f"target holds {wrong.flatten()[0].item()}, which is no class number: input {tuple(x.shape)} has "
-                f"{number} classes, numbered from 0"
-            )
+        check_one_each(x, t)
 
 
-def _rows(x: Tensor) -> Tensor:
-    return x if x.dim() == 2 else x.reshape(1, -1)
-
-
-def _violations(x: Tensor, t: Tensor, p: int, margin: float) -> tuple[Tensor, Tensor]:
-    """By how much each class comes too near to the right one, which itself counts 0; the slope of the p-th power."""
+def _violations(x: Tensor, t: Tensor, w: Tensor | None, p: int, margin: float) -> tuple[Tensor, Tensor, Tensor]:
+    """t as a column; h, in which the right class counts 0; and w_t p h^(p-1) / C."""
+    x, t = as_rows(x), t.reshape(-1, 1)
     h = (margin - x.gather(1, t) + x).clamp(min=0).scatter(1, t, 0.0)
-    return h, (h > 0).to(x.dtype) if p == 1 else 2 * h
+    slope = ((h > 0).to(x.dtype) if p == 1 else 2 * h) / h.shape[1]
+    return t, h, slope if w is None else w[t] * slope
 
 
 @public
@@ -137,6 +117,4 @@ class MultiMarginLoss(nn.MultiMarginLoss):
     """Drop-in `torch.nn.MultiMarginLoss` computed by `manualgrad.functional.multi_margin_loss`."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return multi_margin_loss(
-            input, target, p=self.p, margin=self.margin, weight=self.weight, reduction=self.reduction
-        )
+        return multi_margin_loss(input, target, self.p, self.margin, self.weight, reduction=self.reduction)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import _reduction
 
 from manualgrad.formula import HALF, Formula, call, reduce, save, spread, values_are_visible
+from manualgrad.parts.targets import as_rows, check_numbers
 
 
 class MultilabelMarginLossFunction(Formula):
@@ -36,7 +37,7 @@ class MultilabelMarginLossFunction(Formula):
         if values_are_visible():
             MultilabelMarginLossFunction.check(x, t, reduction)  # what follows would take any number
         slope, violated = _counts(x, t)
-        loss = ((slope * _rows(x)).sum(1) + violated) / slope.shape[1]  # each pair gives 1, -x_ij and x_ik
+        loss = ((slope * as_rows(x)).sum(1) + violated) / slope.shape[1]  # each pair gives 1, -x_ij and x_ik
         return reduce(loss.reshape(x.shape[:-1]).to(x.dtype), reduction), slope
 
     @staticmethod
@@ -54,25 +55,13 @@ class MultilabelMarginLossFunction(Formula):
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, _: None, __: None) -> tuple[Tensor, Tensor]:
         (slope,) = ctx.saved_tensors
-        l_t = (slope * _rows(x_t)).sum(1) / slope.shape[1]
+        l_t = (slope * as_rows(x_t)).sum(1) / slope.shape[1]
         return reduce(l_t.reshape(ctx.shape[:-1]), ctx.reduction), torch.zeros_like(slope)
 
     @staticmethod
     def check(x: Tensor, t: Tensor, reduction: str) -> None:
-        if x.dim() > 2 or t.shape != x.shape:
-            return
-        if t.dtype != torch.int64:
-            raise RuntimeError(f"target must hold class numbers, of dtype int64, got {t.dtype}")
-        number = x.shape[-1] if x.dim() else 1
-        wrong = t[(t < -1) | (t >= number)]
-        if wrong.numel():
-            raise RuntimeError(
-                f"target holds {wrong.flatten()[0].item()}, neither -1 nor the number of a class; there are {number}"
-            )
-
-
-def _rows(x: Tensor) -> Tensor:
-    return x if x.dim() == 2 else x.reshape(1, -1)
+        if x.dim() <= 2 and t.shape == x.shape:
+            check_numbers(x, t, least=-1)
 
 
 def _counts(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,7 +69,7 @@ def _counts(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
 
     Both are piecewise constant: they have no derivative of their own.
     """
-    x, t = _rows(x).detach().contiguous(), _rows(t)
+    x, t = as_rows(x).detach().contiguous(), as_rows(t)
     listed = (t < 0).cumsum(1) == 0
     t = t.clamp(min=0)
     times = torch.zeros_like(x).scatter_add(1, t, listed.to(x.dtype))  # how often each class is listed
