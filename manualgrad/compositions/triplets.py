@@ -13,6 +13,7 @@ from manualgrad.formulas.choice import clamp
 from manualgrad.formulas.extremes import minimum
 from manualgrad.formulas.pairwise_distance import pairwise_distance
 from manualgrad.formulas.reductions import mean, sum
+from manualgrad.parts.shapes import check_dimensions
 from manualgrad.public import public
 
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -52,9 +53,7 @@ def triplet_margin_with_distance_loss(
         raise ValueError(f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
     if margin <= 0:
         raise ValueError(f"{name}: margin must be greater than 0, got {margin}")
-    if not anchor.dim() == positive.dim() == negative.dim():
-        shapes = " and ".join(str(tuple(x.shape)) for x in (anchor, positive, negative))
-        raise RuntimeError(f"{name}: anchor, positive and negative must have as many dimensions, got {shapes}")
+    check_dimensions(f"{name}: ", anchor=anchor, positive=positive, negative=negative)
     distance = pairwise_distance if distance_function is None else distance_function
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:

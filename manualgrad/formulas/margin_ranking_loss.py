@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import _reduction
 
 from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast
+from manualgrad.parts.shapes import check_dimensions
 from manualgrad.public import public
 
 
@@ -29,9 +30,7 @@ class MarginRankingLossFunction(Formula):
 
     @staticmethod
     def forward(x1: Tensor, x2: Tensor, t: Tensor, margin: float, reduction: str) -> tuple[Tensor, Tensor]:
-        if not x1.dim() == x2.dim() == t.dim():
-            shapes = " and ".join(str(tuple(v.shape)) for v in (x1, x2, t))
-            raise RuntimeError(f"input1, input2 and target must have as many dimensions, got {shapes}")
+        check_dimensions(input1=x1, input2=x2, target=t)
         e = x1 - x2
         return reduce((margin - t * e).clamp(min=0), reduction), e
 

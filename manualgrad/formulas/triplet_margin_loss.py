@@ -9,8 +9,7 @@ v = [m + |a - b| - |a - c| >= 0] is 1 where the margin is violated, and s the sl
 of two equal ones each gets half. Reduction 'sum' leaves out 1/n, and 'none' the sum as well.
 
 Shapes: a, b, c (*, D) of as many dimensions, which broadcast together; y () or, with 'none', (*). Saves the
-differences. The formula returns them too, so that what is saved is an output, and second derivatives see where it is
-from.
+differences, which the formula returns too: so what is saved is an output, and second derivatives see where it is from.
 Source: Balntas, Riba, Ponsa & Mikolajczyk (2016), Learning local feature descriptors with triplets and shallow
 convolutional neural networks, eqs. 3 and 5.
 """
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import _reduction
 
 from manualgrad.formula import Formula, call, moving, norm_slope, reduce, save, spread, unbroadcast
+from manualgrad.parts.shapes import check_dimensions
 from manualgrad.public import public
 
 
@@ -33,14 +33,13 @@ class TripletMarginLossFunction(Formula):
     def forward(
         a: Tensor, b: Tensor, c: Tensor, margin: float, p: float, eps: float, swap: bool, reduction: str
     ) -> tuple[Tensor, ...]:
-        if not a.dim() == b.dim() == c.dim():
-            shapes = " and ".join(str(tuple(x.shape)) for x in (a, b, c))
-            raise RuntimeError(f"anchor, positive and negative must have as many dimensions, got {shapes}")
+        check_dimensions(anchor=a, positive=b, negative=c)
         if margin <= 0:
             raise ValueError(f"margin must be greater than 0, got {margin}")
         differences = [a - b + eps, a - c + eps, *([b - c + eps] if swap else [])]
-        near, far = _distances(differences, p)
-        return reduce((margin + near - far).clamp(min=0), reduction), *differences
+        near, *far = (torch.linalg.vector_norm(e, p, -1) for e in differences)
+        losses = (margin + near - (torch.minimum(*far) if swap else far[0])).clamp(min=0)
+        return reduce(losses, reduction), *differences
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -51,33 +50,23 @@ class TripletMarginLossFunction(Formula):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor | None, *des: Tensor | None) -> tuple[Tensor | None, ...]:
-        if dy is None and all(de is None for de in des):
-            return (None,) * 8
         ab, ac, bc = moving(*(*des, None)[:3])
         if dy is not None:
             violated, slopes = _slopes(ctx, ctx.saved_tensors)
             dl = (violated * spread(dy, violated.shape, ctx.reduction)).unsqueeze(-1)
             ab, ac, bc = (dl * s + d for s, d in zip(slopes, (ab, ac, bc), strict=True))
-        grads = (ab + ac, bc - ab, -ac - bc)
-        return *(
-            unbroadcast(g, shape) if needed and isinstance(g, Tensor) else None
-            for g, shape, needed in zip(grads, ctx.shapes, ctx.needs_input_grad, strict=False)
-        ), *[None] * 5
+        wanted = zip((ab + ac, bc - ab, -ac - bc), ctx.shapes, ctx.needs_input_grad, strict=False)
+        grads = (unbroadcast(g, shape) if needed and isinstance(g, Tensor) else None for g, shape, needed in wanted)
+        return *grads, *[None] * 5
 
     @staticmethod
     def jvp(ctx: Any, a_t: Tensor | None, b_t: Tensor | None, c_t: Tensor | None, *_: None) -> tuple[Tensor, ...]:
         a_t, b_t, c_t = moving(a_t, b_t, c_t)
-        tangents = [
-            torch.zeros_like(e) + t for e, t in zip(ctx.saved_tensors, (a_t - b_t, a_t - c_t, b_t - c_t), strict=False)
-        ]
-        violated, slopes = _slopes(ctx, ctx.saved_tensors)
+        differences, moved = ctx.saved_tensors, (a_t - b_t, a_t - c_t, b_t - c_t)
+        tangents = [torch.zeros_like(e) + t for e, t in zip(differences, moved, strict=False)]
+        violated, slopes = _slopes(ctx, differences)
         l_t = sum((s * t).sum(-1) for s, t in zip(slopes, tangents, strict=False))
         return reduce(violated * l_t, ctx.reduction), *tangents
-
-
-def _distances(differences: list[Tensor], p: float) -> tuple[Tensor, Tensor]:
-    near, *far = (torch.linalg.vector_norm(e, p, -1) for e in differences)
-    return near, far[0] if len(far) == 1 else torch.minimum(*far)
 
 
 def _slopes(ctx: Any, differences: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Any, Any, Any]]:
@@ -127,13 +116,5 @@ class TripletMarginLoss(nn.TripletMarginLoss):
     """Drop-in `torch.nn.TripletMarginLoss` computed by `manualgrad.functional.triplet_margin_loss`."""
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        return triplet_margin_loss(
-            anchor,
-            positive,
-            negative,
-            margin=self.margin,
-            p=self.p,
-            eps=self.eps,
-            swap=self.swap,
-            reduction=self.reduction,
-        )
+        settings = self.margin, self.p, self.eps, self.swap
+        return triplet_margin_loss(anchor, positive, negative, *settings, reduction=self.reduction)
