@@ -94,6 +94,7 @@ def _functions() -> Iterator[Entry]:
     for name, theirs in _public(torch_functional):
         if callable(theirs) and not isinstance(theirs, type) and theirs.__module__ not in _IMPORTED:
             mine = getattr(functional, name, None) or TWINS.get(theirs)
+            mine = None if mine is theirs else mine
             yield _entry("torch.nn.functional", name, f"manualgrad.functional.{mine.__name__}" if mine else "")
 
 

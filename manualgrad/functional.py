@@ -5,6 +5,8 @@ computed by a formula that can be read. `manualgrad.spellings` knows
 every name that torch has for each of them; by it the tape and `by_hand` find them.
 """
 
+from torch.nn.functional import one_hot as one_hot  # whole numbers to whole numbers: nothing to differentiate
+
 from manualgrad.compositions.attention import multi_head_attention_forward as multi_head_attention_forward
 from manualgrad.compositions.combined import index_copy as index_copy
 from manualgrad.compositions.combined import index_fill as index_fill
@@ -14,7 +16,52 @@ from manualgrad.compositions.combined import outer as outer
 from manualgrad.compositions.combined import repeat_interleave as repeat_interleave
 from manualgrad.compositions.combined import std_mean as std_mean
 from manualgrad.compositions.combined import var_mean as var_mean
+from manualgrad.compositions.complex_numbers import angle as angle
+from manualgrad.compositions.complex_numbers import complex as complex
+from manualgrad.compositions.complex_numbers import imag as imag
+from manualgrad.compositions.complex_numbers import polar as polar
+from manualgrad.compositions.complex_numbers import real as real
 from manualgrad.compositions.einsum import einsum as einsum
+from manualgrad.compositions.fourier import fft as fft
+from manualgrad.compositions.fourier import fftn as fftn
+from manualgrad.compositions.fourier import fftshift as fftshift
+from manualgrad.compositions.fourier import hfft as hfft
+from manualgrad.compositions.fourier import hfftn as hfftn
+from manualgrad.compositions.fourier import ifft as ifft
+from manualgrad.compositions.fourier import ifftn as ifftn
+from manualgrad.compositions.fourier import ifftshift as ifftshift
+from manualgrad.compositions.fourier import ihfft as ihfft
+from manualgrad.compositions.fourier import ihfftn as ihfftn
+from manualgrad.compositions.fourier import irfft as irfft
+from manualgrad.compositions.fourier import irfftn as irfftn
+from manualgrad.compositions.fourier import rfft as rfft
+from manualgrad.compositions.fourier import rfftn as rfftn
+from manualgrad.compositions.products import addbmm as addbmm
+from manualgrad.compositions.products import addmv as addmv
+from manualgrad.compositions.products import addr as addr
+from manualgrad.compositions.products import chain_matmul as chain_matmul
+from manualgrad.compositions.products import inner as inner
+from manualgrad.compositions.products import kron as kron
+from manualgrad.compositions.products import multi_dot as multi_dot
+from manualgrad.compositions.products import tensordot as tensordot
+from manualgrad.compositions.products import vander as vander
+from manualgrad.compositions.products import vecdot as vecdot
+from manualgrad.compositions.rearranging import cumulative_trapezoid as cumulative_trapezoid
+from manualgrad.compositions.rearranging import diagflat as diagflat
+from manualgrad.compositions.rearranging import diagonal_scatter as diagonal_scatter
+from manualgrad.compositions.rearranging import diff as diff
+from manualgrad.compositions.rearranging import fliplr as fliplr
+from manualgrad.compositions.rearranging import flipud as flipud
+from manualgrad.compositions.rearranging import index_put as index_put
+from manualgrad.compositions.rearranging import masked_scatter as masked_scatter
+from manualgrad.compositions.rearranging import put as put
+from manualgrad.compositions.rearranging import rot90 as rot90
+from manualgrad.compositions.rearranging import select_scatter as select_scatter
+from manualgrad.compositions.rearranging import slice_scatter as slice_scatter
+from manualgrad.compositions.rearranging import take as take
+from manualgrad.compositions.rearranging import take_along_dim as take_along_dim
+from manualgrad.compositions.rearranging import trace as trace
+from manualgrad.compositions.rearranging import trapezoid as trapezoid
 from manualgrad.compositions.recurrent import gru as gru
 from manualgrad.compositions.recurrent import gru_cell as gru_cell
 from manualgrad.compositions.recurrent import lstm as lstm
@@ -23,6 +70,27 @@ from manualgrad.compositions.recurrent import rnn_relu as rnn_relu
 from manualgrad.compositions.recurrent import rnn_relu_cell as rnn_relu_cell
 from manualgrad.compositions.recurrent import rnn_tanh as rnn_tanh
 from manualgrad.compositions.recurrent import rnn_tanh_cell as rnn_tanh_cell
+from manualgrad.compositions.stacking import atleast_1d as atleast_1d
+from manualgrad.compositions.stacking import atleast_2d as atleast_2d
+from manualgrad.compositions.stacking import atleast_3d as atleast_3d
+from manualgrad.compositions.stacking import block_diag as block_diag
+from manualgrad.compositions.stacking import cartesian_prod as cartesian_prod
+from manualgrad.compositions.stacking import column_stack as column_stack
+from manualgrad.compositions.stacking import combinations as combinations
+from manualgrad.compositions.stacking import dsplit as dsplit
+from manualgrad.compositions.stacking import dstack as dstack
+from manualgrad.compositions.stacking import hsplit as hsplit
+from manualgrad.compositions.stacking import hstack as hstack
+from manualgrad.compositions.stacking import tensor_split as tensor_split
+from manualgrad.compositions.stacking import vsplit as vsplit
+from manualgrad.compositions.stacking import vstack as vstack
+from manualgrad.compositions.statistics import aminmax as aminmax
+from manualgrad.compositions.statistics import corrcoef as corrcoef
+from manualgrad.compositions.statistics import cov as cov
+from manualgrad.compositions.statistics import nanmean as nanmean
+from manualgrad.compositions.statistics import nanquantile as nanquantile
+from manualgrad.compositions.statistics import nansum as nansum
+from manualgrad.compositions.statistics import quantile as quantile
 from manualgrad.compositions.triplets import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 from manualgrad.formulas.affine_grid import affine_grid as affine_grid
 from manualgrad.formulas.alpha_dropout import alpha_dropout as alpha_dropout
@@ -42,6 +110,7 @@ from manualgrad.formulas.binary_cross_entropy import binary_cross_entropy as bin
 from manualgrad.formulas.binary_cross_entropy_with_logits import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
 )
+from manualgrad.formulas.cdist import cdist as cdist
 from manualgrad.formulas.celu import celu as celu
 from manualgrad.formulas.celu import celu_ as celu_
 from manualgrad.formulas.choice import clamp as clamp
@@ -49,12 +118,15 @@ from manualgrad.formulas.choice import clamp_max as clamp_max
 from manualgrad.formulas.choice import clamp_min as clamp_min
 from manualgrad.formulas.choice import masked_fill as masked_fill
 from manualgrad.formulas.choice import where as where
+from manualgrad.formulas.complex_parts import view_as_complex as view_as_complex
+from manualgrad.formulas.complex_parts import view_as_real as view_as_real
 from manualgrad.formulas.conv_tbc import conv_tbc as conv_tbc
 from manualgrad.formulas.copying import clone as clone
 from manualgrad.formulas.copying import contiguous as contiguous
 from manualgrad.formulas.copying import to as to
 from manualgrad.formulas.cosine_embedding_loss import cosine_embedding_loss as cosine_embedding_loss
 from manualgrad.formulas.cosine_similarity import cosine_similarity as cosine_similarity
+from manualgrad.formulas.cross import cross as cross
 from manualgrad.formulas.cross_entropy import cross_entropy as cross_entropy
 from manualgrad.formulas.diagonals import diag as diag
 from manualgrad.formulas.diagonals import diag_embed as diag_embed
@@ -231,6 +303,7 @@ from manualgrad.formulas.triplet_margin_loss import triplet_margin_loss as tripl
 from manualgrad.formulas.unfold import unfold as unfold
 from manualgrad.formulas.vector_norm import vector_norm as vector_norm
 from manualgrad.formulas.weight_norm import weight_norm as weight_norm
+from manualgrad.formulas.windows import windows as windows
 from manualgrad.interfaces.adaptive_avg_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
 from manualgrad.interfaces.adaptive_avg_pool import adaptive_avg_pool2d as adaptive_avg_pool2d
 from manualgrad.interfaces.adaptive_avg_pool import adaptive_avg_pool3d as adaptive_avg_pool3d

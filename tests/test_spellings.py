@@ -18,7 +18,6 @@ from manualgrad.spellings import IN_PLACE, PASS_THROUGH, TWINS
 # Of the same name as a function of ours, but not that function, or not to be had.
 LEFT = {
     "torch.embedding_bag": "returns what torch's own backward needs beside the result",
-    "torch.Tensor.unfold": "windows of one dimension as a view; F.unfold is of images",
     **dict.fromkeys(
         [f"torch.Tensor.{n}" for n in ("squeeze_", "swapaxes_", "swapdims_", "t_", "transpose_", "unsqueeze_")],
         "changes the shape of a tensor in place, no value",

@@ -35,6 +35,16 @@ def normal(*shape: int, scale: float = 1.0) -> Draw:
     return Draw(lambda g, d: (torch.randn(shape, generator=g, dtype=torch.float64) * scale).to(d))
 
 
+def complex_normal(*shape: int) -> Draw:
+    """Complex numbers of the size of the dtype, real and imaginary parts standard normal; of single size for half."""
+
+    def make(g: torch.Generator, d: torch.dtype) -> Tensor:
+        parts = (torch.randn(shape, generator=g, dtype=torch.float64) for _ in range(2))
+        return torch.complex(*parts).to(torch.complex128 if d == torch.float64 else torch.complex64)
+
+    return Draw(make)
+
+
 def uniform(*shape: int, low: float, high: float) -> Draw:
     """Uniform in [low, high]."""
     return Draw(lambda g, d: (torch.rand(shape, generator=g, dtype=torch.float64) * (high - low) + low).to(d))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formulas.arithmetic import mul
+from manualgrad.formulas.choice import masked_fill
 from manualgrad.formulas.indexing import getitem, index_select, setitem
 from manualgrad.formulas.reductions import Dim, mean, std, var
 from manualgrad.formulas.repeating import broadcast_tensors
@@ -115,7 +116,9 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float) ->
     >>> index_fill(torch.zeros(3), 0, torch.tensor([0, 2]), 5.0)
     tensor([5., 0., 5.])
     """
-    return setitem(input, _at(input, dim, index), value)
+    mask = torch.zeros(input.shape[dim] if input.dim() else 1, dtype=torch.bool, device=input.device)
+    mask = mask.index_fill(0, index, True)
+    return masked_fill(input, mask.view([-1 if d == dim % input.dim() else 1 for d in range(input.dim())]), value)
 
 
 @public
@@ -126,18 +129,13 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     >>> index_copy(torch.zeros(3), 0, torch.tensor([2, 0]), torch.tensor([5.0, 7.0]))
     tensor([7., 0., 5.])
     """
-    if not isinstance(source, Tensor):
-        raise TypeError("source must be a tensor")
-    return setitem(input, _at(input, dim, index), source)
-
-
-def _at(input: Tensor, dim: int, index: Tensor) -> tuple[Any, ...]:
-    """The index of the slices along `dim`."""
+    if not isinstance(source, Tensor) or not isinstance(index, Tensor):
+        raise TypeError("index and source must be tensors")
+    if not input.dim():
+        return reshape(index_copy(reshape(input, (1,)), dim, index, reshape(source, (-1,))), ())
     if not -input.dim() <= dim < input.dim():
         raise IndexError(f"dim {dim} is out of range for a tensor of shape {tuple(input.shape)}")
-    if not isinstance(index, Tensor):
-        raise TypeError("index must be a tensor")
-    return *[slice(None)] * (dim % input.dim()), index
+    return setitem(input, (*[slice(None)] * (dim % input.dim()), index), source)
 
 
 @public

@@ -235,13 +235,17 @@ def fmod(input: Tensor, other: Operand) -> Tensor:
 
 
 @public
-def remainder(input: Tensor, other: Operand) -> Tensor:
+def remainder(input: Operand, other: Operand) -> Tensor:
     """What division leaves, with the sign of `other`; elementwise with broadcasting. Same as `torch.remainder`.
+
+    One of the two may be a number.
 
     >>> import torch
     >>> remainder(torch.tensor([-3.5, 3.5]), 2)
     tensor([0.5000, 1.5000])
     """
+    if isinstance(other, Tensor) and not isinstance(input, Tensor):
+        input = torch.scalar_tensor(input, dtype=other.dtype, device=other.device)
     return call(RemainderFunction, input, other)
 
 

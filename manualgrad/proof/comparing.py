@@ -42,6 +42,17 @@ def outputs_of(result: Any) -> list[Tensor]:
     return [r for r in results if isinstance(r, Tensor) and (r.is_floating_point() or r.is_complex())]
 
 
+def parts_of(tensors: list[Tensor]) -> list[Tensor]:
+    """Complex tensors as pairs of real ones, which torch.func differentiates."""
+    return [torch.stack([t.real, t.imag], -1) if t.is_complex() else t for t in tensors]
+
+
+def wholes_of(parts: tuple[Tensor, ...] | list[Tensor], like: list[Tensor]) -> list[Tensor]:
+    """The way back from `parts_of`."""
+    pairs = zip(parts, like, strict=True)
+    return [torch.complex(p[..., 0], p[..., 1]) if t.is_complex() else p for p, t in pairs]
+
+
 def call(function: Function, arguments: Arguments) -> list[Tensor]:
     args, keywords = arguments
     torch.manual_seed(0)  # formulas of chance draw what their twins draw

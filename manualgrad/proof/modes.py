@@ -16,8 +16,10 @@ from manualgrad.proof.comparing import (
     gradients_of,
     leaves_of,
     outputs_of,
+    parts_of,
     random_like,
     same,
+    wholes_of,
     with_leaves,
 )
 from manualgrad.tape import Tape
@@ -27,19 +29,20 @@ def transforms(row: Row) -> None:
     """torch.func: vmap, grad, jacrev, jacfwd and hessian give what they give for torch's function."""
     s = row.samples[0]
     arguments = s.draw(seed=row.seed)
-    leaves = [leaf.detach() for leaf in leaves_of(arguments)]
+    given = leaves_of(arguments)
+    leaves = parts_of([leaf.detach() for leaf in given])
     everything = tuple(range(len(leaves)))
     batch = [torch.stack([leaf, leaf * 0.5 + 0.1]) for leaf in leaves]
 
+    def vector(function: Function) -> Function:
+        return lambda *values: tuple(parts_of(call(function, with_leaves(arguments, wholes_of(values, given)))))
+
     def scalar(function: Function) -> Function:
         def f(*values: Tensor) -> Tensor:
-            outputs = call(function, with_leaves(arguments, values))
+            outputs = vector(function)(*values)
             return torch.stack([(o * (torch.arange(o.numel()) + 1).cos().view(o.shape)).sum() for o in outputs]).sum()
 
         return f
-
-    def vector(function: Function) -> Function:
-        return lambda *values: tuple(call(function, with_leaves(arguments, values)))
 
     vmap = functools.partial(torch.func.vmap, randomness="different")  # for formulas of chance
     jacfwd = functools.partial(torch.func.jacfwd, argnums=everything, randomness="same")
@@ -72,7 +75,7 @@ def compiled(row: Row) -> None:
 
     def scalar(leaves: list[Tensor]) -> Tensor:
         values, named = with_leaves((args, keywords), leaves)
-        outputs = outputs_of(row.function(*values, **named))
+        outputs = parts_of(outputs_of(row.function(*values, **named)))
         total = outputs[0].square().sum()
         for o in outputs[1:]:
             total = total + o.square().sum()

@@ -51,6 +51,11 @@ def _matrix_norm(
     return y if keepdim else F.squeeze(y, (rows, columns))
 
 
+def _linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Any:
+    """`torch.linalg.cross`, of the last dimension."""
+    return F.cross(input, other, dim)
+
+
 SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.outer, torch.outer, Tensor.outer, torch.ger, Tensor.ger),
     (F.matmul, torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.linalg.matmul),
@@ -67,4 +72,17 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (_norm, torch.norm, Tensor.norm),
     (_linalg_norm, torch.linalg.norm),
     (_matrix_norm, torch.linalg.matrix_norm),
+    (F.addmv, torch.addmv, Tensor.addmv),
+    (F.addr, torch.addr, Tensor.addr),
+    (F.addbmm, torch.addbmm, Tensor.addbmm),
+    (F.tensordot, torch.tensordot),
+    (F.inner, torch.inner, Tensor.inner),
+    (F.vecdot, torch.linalg.vecdot),
+    (F.kron, torch.kron, Tensor.kron),
+    (F.multi_dot, torch.linalg.multi_dot),
+    (F.chain_matmul, torch.chain_matmul),
+    (F.vander, torch.linalg.vander),
+    (F.trace, torch.trace, Tensor.trace),
+    (F.cross, torch.cross, Tensor.cross),
+    (_linalg_cross, torch.linalg.cross),
 )

@@ -24,6 +24,21 @@ def _iterated(input: Tensor) -> Any:
     return iter(F.unbind(input)) if input.dim() else iter(input)
 
 
+def _in_parts(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`tensor_split` and its kin, to which torch gives the number of parts, or the places of the cuts, by two names."""
+
+    def spelled(input: Tensor, *places: Any, **named: Any) -> Any:
+        given = [named.pop(name) for name in ("sections", "indices") if name in named]
+        return function(input, *given, *places, **named)
+
+    return spelled
+
+
+def _with_sections(input: Tensor, split_sizes: Any, dim: int = 0) -> Any:
+    """`torch.split_with_sizes`."""
+    return F.split(input, split_sizes, dim)
+
+
 SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.getitem, Tensor.__getitem__),
     (F.select, torch.select, Tensor.select),
@@ -43,4 +58,30 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.chunk, torch.chunk, Tensor.chunk),
     (F.unbind, torch.unbind, Tensor.unbind),
     (_iterated, Tensor.__iter__),
+    (F.atleast_1d, torch.atleast_1d),
+    (F.atleast_2d, torch.atleast_2d),
+    (F.atleast_3d, torch.atleast_3d),
+    (F.hstack, torch.hstack),
+    (F.vstack, torch.vstack, torch.row_stack),
+    (F.dstack, torch.dstack),
+    (F.column_stack, torch.column_stack),
+    (F.block_diag, torch.block_diag),
+    (_in_parts(F.tensor_split), torch.tensor_split, Tensor.tensor_split),
+    (_in_parts(F.hsplit), torch.hsplit, Tensor.hsplit),
+    (_in_parts(F.vsplit), torch.vsplit, Tensor.vsplit),
+    (_in_parts(F.dsplit), torch.dsplit, Tensor.dsplit),
+    (_with_sections, torch.split_with_sizes, Tensor.split_with_sizes),
+    (F.split, torch.unsafe_split, Tensor.unsafe_split),
+    (F.chunk, torch.unsafe_chunk, Tensor.unsafe_chunk),
+    (F.cartesian_prod, torch.cartesian_prod),
+    (F.combinations, torch.combinations),
+    (F.take_along_dim, torch.take_along_dim, Tensor.take_along_dim),
+    (F.take, torch.take, Tensor.take),
+    (F.put, torch.put, Tensor.put),
+    (F.index_put, torch.index_put, Tensor.index_put),
+    (F.select_scatter, torch.select_scatter, Tensor.select_scatter),
+    (F.slice_scatter, torch.slice_scatter, Tensor.slice_scatter),
+    (F.diagonal_scatter, torch.diagonal_scatter, Tensor.diagonal_scatter),
+    (F.masked_scatter, torch.masked_scatter, Tensor.masked_scatter),
+    (F.windows, Tensor.unfold),
 )

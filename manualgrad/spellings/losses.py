@@ -4,9 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional as T
 
 from manualgrad import functional as F
+
+
+def _distance(input: Tensor, other: Tensor, p: float = 2) -> Any:
+    """`torch.dist`, the norm of a difference."""
+    return F.vector_norm(F.sub(input, other), p)
+
 
 SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.mse_loss, T.mse_loss),
@@ -34,4 +41,6 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.pdist, T.pdist, torch.pdist),
     (F.ctc_loss, T.ctc_loss),
     (F.linear_cross_entropy, getattr(T, "linear_cross_entropy", F.linear_cross_entropy)),  # torch has it since 2.13
+    (F.cdist, torch.cdist),
+    (_distance, torch.dist, Tensor.dist),
 )

@@ -33,6 +33,7 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (swapped(F.pow), Tensor.__rpow__),
     (F.fmod, torch.fmod, Tensor.fmod),
     (F.remainder, torch.remainder, Tensor.remainder, Tensor.__mod__),
+    (swapped(F.remainder), Tensor.__rmod__),
     (F.lerp, torch.lerp, Tensor.lerp),
     (F.addcmul, torch.addcmul, Tensor.addcmul),
     (F.addcdiv, torch.addcdiv, Tensor.addcdiv),

@@ -21,6 +21,11 @@ def _with_unbiased(function: Callable[..., Any]) -> Callable[..., Any]:
     return spelled
 
 
+def _in_rows(input: Tensor) -> Any:
+    """`torch.msort`."""
+    return F.sort(input, 0).values
+
+
 SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.sum, torch.sum, Tensor.sum),
     (F.mean, torch.mean, Tensor.mean),
@@ -38,4 +43,15 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.amin, torch.amin, Tensor.amin),
     (F.sort, torch.sort, Tensor.sort),
     (F.topk, torch.topk, Tensor.topk),
+    (F.nansum, torch.nansum, Tensor.nansum),
+    (F.nanmean, torch.nanmean, Tensor.nanmean),
+    (F.aminmax, torch.aminmax, Tensor.aminmax),
+    (F.cov, torch.cov, Tensor.cov),
+    (F.corrcoef, torch.corrcoef, Tensor.corrcoef),
+    (F.quantile, torch.quantile, Tensor.quantile),
+    (F.nanquantile, torch.nanquantile, Tensor.nanquantile),
+    (F.diff, torch.diff, Tensor.diff),
+    (F.trapezoid, torch.trapezoid, torch.trapz),
+    (F.cumulative_trapezoid, torch.cumulative_trapezoid),
+    (_in_rows, torch.msort, Tensor.msort),
 )

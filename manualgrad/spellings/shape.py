@@ -51,6 +51,13 @@ def _type(input: Tensor, dtype: Any = None, **keywords: Any) -> Any:
     return F.to(input, torch.empty(0).type(dtype).dtype, **keywords) if dtype else input.type()
 
 
+def _summed_to(input: Tensor, size: Any) -> Any:
+    """`x.sum_to_size(size)`, the transpose of broadcasting."""
+    extra = input.dim() - len(size)
+    dims = [d for d, n in enumerate(input.shape) if d < extra or (size[d - extra] == 1 and n != 1)]
+    return F.reshape(F.sum(input, dims, True), size) if dims else F.reshape(input, size)
+
+
 SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.reshape, torch.reshape),
     (with_sizes(F.reshape), Tensor.reshape),
@@ -98,4 +105,9 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (_to(torch.bfloat16), Tensor.bfloat16),
     (_to("cpu"), Tensor.cpu),
     (_type, Tensor.type),
+    (F.fliplr, torch.fliplr, Tensor.fliplr),
+    (F.flipud, torch.flipud, Tensor.flipud),
+    (F.rot90, torch.rot90, Tensor.rot90),
+    (F.diagflat, torch.diagflat, Tensor.diagflat),
+    (with_sizes(_summed_to), Tensor.sum_to_size),
 )

@@ -6,9 +6,10 @@ A table has one line per function of ours, with every spelling that torch has fo
 from collections.abc import Callable
 from typing import Any
 
-from manualgrad.spellings import algebra, indexing, kernels, layers, losses, pointwise, reductions, shape
+from manualgrad import functional as F
+from manualgrad.spellings import algebra, fourier, indexing, kernels, layers, losses, pointwise, reductions, shape
 
-_TABLES = (layers, losses, kernels, pointwise, algebra, reductions, shape, indexing)
+_TABLES = (layers, losses, kernels, pointwise, algebra, reductions, shape, indexing, fourier)
 
 # torch's function -> ours, of the same arguments.
 TWINS: dict[Callable[..., Any], Callable[..., Any]] = {
@@ -16,6 +17,4 @@ TWINS: dict[Callable[..., Any], Callable[..., Any]] = {
 }
 
 # Those of them that call what the user gives them: the tape has to see what that does.
-COMPOSITIONS: frozenset[Callable[..., Any]] = frozenset(
-    f for f in TWINS.values() if f.__module__.startswith("manualgrad.compositions")
-)
+COMPOSITIONS: frozenset[Callable[..., Any]] = frozenset((F.triplet_margin_with_distance_loss,))

@@ -5,6 +5,7 @@ from manualgrad.catalogue.elementary import (
     choice,
     elementwise,
     extremes,
+    fourier,
     indexing,
     joining,
     matmul,
@@ -12,6 +13,7 @@ from manualgrad.catalogue.elementary import (
     pointwise,
     reductions,
     shape,
+    statistics,
 )
 from manualgrad.catalogue.row import Row
 
@@ -27,4 +29,6 @@ ROWS: tuple[Row, ...] = (
     *indexing.ROWS,
     *joining.ROWS,
     *ordering.ROWS,
+    *fourier.ROWS,
+    *statistics.ROWS,
 )

@@ -7,6 +7,7 @@ from manualgrad import functional as F
 from manualgrad import nn
 from manualgrad.catalogue.losses.shared import NORMS, ON
 from manualgrad.catalogue.row import Row, constant, drop, fixed, integers, normal, sample, signs
+from manualgrad.formulas.cdist import CdistFunction
 from manualgrad.formulas.cosine_embedding_loss import CosineEmbeddingLossFunction
 from manualgrad.formulas.cosine_similarity import CosineSimilarityFunction
 from manualgrad.formulas.pairwise_distance import PairwiseDistanceFunction
@@ -20,6 +21,11 @@ def _pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """torch has no second derivative and no forward mode."""
     i, j = torch.triu_indices(input.shape[0], input.shape[0], 1)
     return torch.linalg.vector_norm(input[i] - input[j], p, 1)
+
+
+def _cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "") -> Tensor:
+    """torch has no second derivative and no forward mode."""
+    return torch.linalg.vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
 
 
 ROWS: tuple[Row, ...] = (
@@ -153,5 +159,25 @@ ROWS: tuple[Row, ...] = (
         ),
         extremes=(sample(fixed([1e10, 1.0], [1e-10, 1e-10]), fixed([1e10, -1.0], [1.0, -1.0]), normal(2, 2)),),
         realistic=sample(normal(1024, 256), normal(1024, 256), normal(1024, 256)),
+    ),
+    Row(
+        F.cdist,
+        torch.cdist,
+        CdistFunction,
+        samples=(
+            sample(normal(3, 4), normal(2, 4)),
+            sample(normal(2, 3, 4), normal(2, 4), 1.0),
+            sample(normal(3, 4), normal(2, 4), 3.0, compute_mode="donot_use_mm_for_euclid_dist"),
+            sample(normal(2, 1, 3, 4), normal(5, 2, 4), 2.0, "use_mm_for_euclid_dist"),
+            sample(normal(3, 4), normal(2, 4), float("inf")),
+            sample(normal(3, 4), normal(2, 4), 0.5),
+            sample(normal(3, 4), normal(2, 4), 0.0),
+            sample(normal(0, 4), normal(2, 4)),
+            sample(normal(3, 0), normal(2, 0)),
+        ),
+        kinks=tuple(sample(fixed([[1.0, 2.0]]), fixed([[1.0, 2.0], [1.0, 3.0]]), p) for p in (2.0, *NORMS[:-1])),
+        reference=_cdist,
+        note="torch has no second derivative",
+        realistic=sample(normal(256, 64), normal(256, 64)),
     ),
 )
