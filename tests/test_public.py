@@ -16,7 +16,7 @@ from torch import Tensor
 
 from manualgrad import functional
 from manualgrad.catalogue import BY_NAME, Sample
-from manualgrad.catalogue.row import integers, normal, sample
+from manualgrad.catalogue.row import complex_normal, integers, normal, sample
 
 WRONG = {"None": None, "string": "x", "list": [1.0, 2.0], "number": 1.5, "array": np.ones((2, 3))}
 
@@ -44,6 +44,51 @@ COMPOSED: dict[str, tuple[Callable[..., Any], tuple[Sample, ...]]] = {
         (sample(normal(2, 3), normal(2, 3), normal(2, 3)),),
     ),
     "var_mean": (torch.var_mean, (sample(normal(3)), sample(normal(3, 2), 0))),
+}
+
+_X, _A, _V = normal(3, 4), normal(3, 3), normal(4)
+_TWO = integers([0, 2])
+COMPOSED |= {
+    name: (next(getattr(place, name) for place in (torch.fft, torch, torch.linalg) if hasattr(place, name)), (case,))
+    for name, case in {
+        **dict.fromkeys(("hstack", "vstack", "dstack"), sample([_X, _X])),
+        **dict.fromkeys(("fft", "ifft", "rfft", "fftn", "ifftn", "rfftn", "ihfft", "ihfftn"), sample(_X)),
+        **dict.fromkeys(("irfft", "irfftn", "hfft", "hfftn", "fftshift", "ifftshift"), sample(_X)),
+        **dict.fromkeys(("fliplr", "flipud", "rot90", "diagflat", "trace", "diff", "angle", "real"), sample(_X)),
+        **dict.fromkeys(("nansum", "nanmean", "aminmax", "corrcoef", "combinations"), sample(_V)),
+        "addbmm": sample(_A, normal(2, 3, 4), normal(2, 4, 3)),
+        "addmv": sample(normal(3), _X, _V),
+        "addr": sample(_X, normal(3), _V),
+        "atleast_1d": sample(_X),
+        "atleast_2d": sample(_X),
+        "atleast_3d": sample(_X),
+        "block_diag": sample(_X, _A),
+        "cartesian_prod": sample(_V, _V),
+        "chain_matmul": sample(_A, _X),
+        "column_stack": sample([_X, _A]),
+        "complex": sample(_X, _X),
+        "cumulative_trapezoid": sample(_X),
+        "diagonal_scatter": sample(_X, normal(3)),
+        "dsplit": sample(normal(2, 2, 2), 2),
+        "hsplit": sample(_X, 2),
+        "imag": sample(complex_normal(3)),
+        "index_put": sample(_X, [_TWO], _V),
+        "inner": sample(_X, _V),
+        "masked_scatter": sample(_V, integers([True, False, True, False]), _V),
+        "multi_dot": sample([_A, _X]),
+        "nanquantile": sample(_V, 0.5),
+        "polar": sample(_X, _X),
+        "put": sample(_X, _TWO, normal(2)),
+        "select_scatter": sample(_X, _V, 0, 1),
+        "slice_scatter": sample(_X, normal(1, 4), 0, 1, 2),
+        "take": sample(_X, _TWO),
+        "take_along_dim": sample(_X, integers([[0], [1], [2]]), 1),
+        "tensor_split": sample(_X, 2),
+        "trapezoid": sample(_X),
+        "vander": sample(_V),
+        "vecdot": sample(_X, _X),
+        "vsplit": sample(_X, 3),
+    }.items()
 }
 
 

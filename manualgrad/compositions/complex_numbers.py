@@ -62,6 +62,7 @@ def polar(abs: Tensor, angle: Tensor) -> Tensor:
     >>> polar(torch.tensor(2.0), torch.tensor(0.0))
     tensor(2.+0.j)
     """
+    abs, angle = broadcast_tensors(abs, angle)
     return complex(mul(abs, cos(angle)), mul(abs, sin(angle)))
 
 

@@ -86,6 +86,8 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     >>> vecdot(torch.ones(2, 3), torch.ones(2, 3))
     tensor([3., 3.])
     """
+    if not isinstance(y, Tensor):
+        raise TypeError("y must be a tensor")
     return sum(mul(conj(x) if x.is_complex() else x, y), dim)
 
 

@@ -189,6 +189,8 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     >>> take(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([0, -1]))
     tensor([1., 4.])
     """
+    if not isinstance(index, Tensor):
+        raise TypeError("index must be a tensor")
     return getitem(reshape(input, (-1,)), index)
 
 
@@ -220,6 +222,8 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     tensor([3., 0., 0.])
     """
     index = tuple(indices)
+    if not all(isinstance(i, Tensor) for i in (*index, values)):
+        raise TypeError("indices and values must be tensors")
     if not accumulate:
         return setitem(input, index, values)
     numbers = torch.arange(input.numel(), device=input.device).reshape(input.shape)[index]

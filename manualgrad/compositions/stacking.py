@@ -17,7 +17,7 @@ from manualgrad.formulas.indexing import getitem
 from manualgrad.formulas.joining import cat, split, stack
 from manualgrad.formulas.pad import pad
 from manualgrad.formulas.reshaping import reshape
-from manualgrad.public import public
+from manualgrad.public import described, public
 
 Tensors = Sequence[Tensor]
 Places = int | Sequence[int] | Tensor
@@ -67,6 +67,9 @@ def _each(tensors: tuple[Any, ...], change: Callable[[Tensor], Tensor]) -> Any:
     if len(tensors) == 1 and isinstance(tensors[0], Tensor):
         return change(tensors[0])
     several = tensors[0] if len(tensors) == 1 else tensors
+    for x in several if isinstance(several, (list, tuple)) else (several,):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"tensors must be tensors, or a sequence of them, got {described(x)}")
     return tuple(change(x) for x in several)
 
 

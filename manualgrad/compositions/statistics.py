@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from manualgrad.formula import values_are_visible
 from manualgrad.formulas.arithmetic import conj, div, mul, sub
 from manualgrad.formulas.choice import clamp, masked_fill
 from manualgrad.formulas.diagonals import diagonal
@@ -160,6 +161,8 @@ def _quantile(
     share = torch.scalar_tensor(q, dtype=x.dtype, device=x.device) if not isinstance(q, Tensor) else q
     if share.dim() > 1:
         raise RuntimeError(f"quantile: q must be a number or a vector, got shape {tuple(share.shape)}")
+    if values_are_visible() and not ((share >= 0) & (share <= 1)).all():
+        raise RuntimeError(f"quantile: q must be in the range [0, 1], got {q}")
     if not x.numel():
         raise RuntimeError(f"quantile: input must not be empty, got shape {tuple(x.shape)}")
     rows = reshape(x, (-1,)) if dim is None or not x.dim() else movedim(x, dim, -1)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, call, save, unbroadcast
+from manualgrad.public import public
 
 
 class CrossFunction(Formula):
@@ -47,6 +48,7 @@ class CrossFunction(Formula):
         return moved[0] if len(moved) == 1 else moved[0] + moved[1]
 
 
+@public
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """The cross products of the vectors along `dim`, which is the first of size 3 where it is not told.
 
