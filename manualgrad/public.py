@@ -86,6 +86,12 @@ def _mistake(function: Callable[..., Any], args: tuple[Any, ...], keywords: dict
     return None
 
 
+def expect_floating(name: str, x: Tensor) -> None:
+    """Raise NotImplementedError, as torch's kernels do, for an argument that holds integers or booleans."""
+    if not x.is_floating_point() and not x.is_complex():
+        raise NotImplementedError(f"{name} must hold floating-point numbers, got {x.dtype}")
+
+
 def described(value: Any) -> str:
     """What was given, in an error."""
     return "None" if value is None else f"a {type(value).__name__}"

@@ -23,7 +23,7 @@ from manualgrad.formulas.reshaping import reshape, squeeze, unsqueeze
 from manualgrad.formulas.rnn import RnnFunction
 from manualgrad.formulas.transposing import transpose
 from manualgrad.parts.time_steps import BatchSizes
-from manualgrad.public import described, public
+from manualgrad.public import described, expect_floating, public
 
 Weights = Sequence[Tensor]
 # One layer in one direction: rows, initial states, its weights, batch sizes, reversed -> all its states.
@@ -182,6 +182,8 @@ def rnn_relu_cell(
 
 def _check_cell(cell: str, gates: int, input: Tensor, hx: Sequence[Tensor], w_ih: Tensor, w_hh: Tensor) -> None:
     """Raise, with torch's exception type, for shapes that do not fit, some of which would be broadcast."""
+    if gates > 1 and isinstance(input, Tensor):
+        expect_floating(f"{cell}: input", input)
     named = (("input", input), ("w_ih", w_ih), ("w_hh", w_hh), *(("hx", h) for h in hx))
     for name, x in named:
         if not isinstance(x, Tensor):
@@ -227,7 +229,7 @@ def _rnn_layer(nonlinearity: str) -> Layer:
 
 def _read(name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
     """The arguments of either form by name, hx as a list; with torch's exception type for one that does not fit."""
-    packed = "batch_sizes" in named or any(isinstance(a, Tensor) and a.dtype == torch.int64 for a in arguments[:1])
+    packed = "batch_sizes" in named or (len(arguments) > 2 and isinstance(arguments[2], Sequence))  # params are third
     order = ("batch_sizes", *_ORDER) if packed else (*_ORDER, "batch_first")
     if len(arguments) > len(order):
         raise TypeError(f"{name}: at most {len(order) + 1} arguments are taken, got {len(arguments) + 1}")

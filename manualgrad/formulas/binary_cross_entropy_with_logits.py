@@ -29,6 +29,8 @@ class BinaryCrossEntropyWithLogitsFunction(Formula):
 
     @staticmethod
     def forward(z: Tensor, t: Tensor, weight: Tensor | None, pos_weight: Tensor | None, reduction: str) -> Tensor:
+        if t.is_complex():
+            raise RuntimeError(f"target must hold real numbers, got {t.dtype}")
         return F.binary_cross_entropy_with_logits(z, t, weight, pos_weight=pos_weight, reduction=reduction)
 
     @staticmethod

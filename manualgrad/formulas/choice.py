@@ -77,6 +77,8 @@ class MaskedFillFunction(Formula):
 
     @staticmethod
     def forward(x: Tensor, mask: Tensor, value: Operand) -> Tensor:
+        if isinstance(value, Tensor) and value.requires_grad and not (x.is_floating_point() or x.is_complex()):
+            raise RuntimeError(f"value has a gradient, but input cannot hold one, being {x.dtype}")
         return x.masked_fill(mask, value)
 
     @staticmethod

@@ -55,8 +55,9 @@ class CosineSimilarityFunction(Formula):
 def _units(ctx: Any, x1: Tensor, x2: Tensor) -> tuple[Any, Any, Tensor]:
     """For each vector u, n and what makes x / |x| of u; and y. All keep the dimension of the vectors."""
     shape = broadcast_shape(x1, x2)
+    dtype = torch.promote_types(x1.dtype, x2.dtype)  # one of the two may hold integers
     parts = []
-    for x in (x1.expand(shape), x2.expand(shape)):
+    for x in (x1.to(dtype).expand(shape), x2.to(dtype).expand(shape)):
         size = torch.linalg.vector_norm(x, dim=ctx.dim, keepdim=True)
         n = size.clamp(min=ctx.eps)
         parts.append((x / n, n, n / size.masked_fill(size == 0, 1)))

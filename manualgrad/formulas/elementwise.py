@@ -35,14 +35,14 @@ class _Elementwise(Formula):
             operands = needed(*inputs)
             save(ctx, *[v if isinstance(v, Tensor) else None for v in operands])
             ctx.numbers = [None if isinstance(v, Tensor) else v for v in operands]
-            ctx.shapes = [v.shape if isinstance(v, Tensor) else None for v in inputs]
+            ctx.operands = [(v.shape, v.is_complex()) if isinstance(v, Tensor) else None for v in inputs]
             ctx.shape, ctx.dtype = output.shape, output.dtype
 
         def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
             operands = _operands(ctx)
             needs, more = ctx.needs_input_grad[: len(slopes)], ctx.needs_input_grad[len(slopes) :]
-            wanted = zip(slopes, ctx.shapes, needs, strict=False)
-            gradients = [unbroadcast(_times(dy, f(*operands)), shape) if need else None for f, shape, need in wanted]
+            wanted = zip(slopes, ctx.operands, needs, strict=False)
+            gradients = [_back_to(x, _times(dy, f(*operands))) if need else None for f, x, need in wanted]
             return *gradients, *(None for _ in more)
 
         def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
@@ -60,6 +60,12 @@ class _Elementwise(Formula):
 
 def _operands(ctx: Any) -> list[Any]:
     return [n if v is None else v for v, n in zip(ctx.saved_tensors, ctx.numbers, strict=True)]
+
+
+def _back_to(x: tuple[torch.Size, bool], gradient: Tensor) -> Tensor:
+    """`gradient` in the shape of an operand, and its real part for a real operand beside a complex one."""
+    shape, is_complex = x
+    return unbroadcast(gradient if is_complex or not gradient.is_complex() else gradient.real, shape)
 
 
 def _times(d: Tensor, slope: Any) -> Tensor:

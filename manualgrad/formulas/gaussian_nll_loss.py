@@ -22,11 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast, values_are_visible
-from manualgrad.public import public
+from manualgrad.public import expect_floating, public
 
 
 class GaussianNLLLossFunction(Formula):
     autocast = "float32 on cuda"
+    complex = "refused"
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, var: Tensor, full: bool, eps: float, reduction: str) -> tuple[Tensor, Tensor]:
@@ -79,8 +80,7 @@ class GaussianNLLLossFunction(Formula):
 
 def _variance(var: Tensor, shape: torch.Size, eps: float) -> Tensor:
     """Shaped to meet x; at least eps, in value only: its slope with respect to var is 1 everywhere."""
-    if var.dim() < len(shape):
-        var = var.unsqueeze(-1)
+    var = var.unsqueeze(-1) if var.dim() < len(shape) else var
     return torch.where(var < eps, eps + (var - var.detach()), var)
 
 
@@ -106,11 +106,11 @@ def gaussian_nll_loss(
     >>> x.grad, v.grad
     (tensor([0.5000]), tensor([0.1250]))
     """
-    target, var = (v if isinstance(v, Tensor) else torch.full_like(input, v) for v in (target, var))
+    target, var = (v if isinstance(v, Tensor) else v * torch.ones_like(input) for v in (target, var))
+    expect_floating("gaussian_nll_loss: var", var)
     if values_are_visible() and (var < 0).any():
         raise ValueError(f"gaussian_nll_loss: var must not be negative, got {var.min().item():.6g}")
-    loss: Tensor = call(GaussianNLLLossFunction, input, target, var, full, eps, reduction)[0]
-    return loss
+    return call(GaussianNLLLossFunction, input, target, var, full, eps, reduction)[0]
 
 
 class GaussianNLLLoss(nn.GaussianNLLLoss):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast
+from manualgrad.parts.differences import difference
 
 
 class HalfMSELossFunction(Formula):
@@ -35,7 +36,7 @@ class HalfMSELossFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, t = ctx.saved_tensors
         needs_x, needs_t, _ = ctx.needs_input_grad
-        e = x - t
+        e = difference(x, t)
         de = e * spread(dy, e.shape, ctx.reduction)
         return unbroadcast(de, x.shape) if needs_x else None, -unbroadcast(de, t.shape) if needs_t else None, None
 
@@ -43,7 +44,7 @@ class HalfMSELossFunction(Formula):
     def jvp(ctx: Any, x_t: Tensor | None, t_t: Tensor | None, _: None) -> Tensor:
         x, t = ctx.saved_tensors
         x_t, t_t = moving(x_t, t_t)
-        return reduce((x - t) * (x_t - t_t), ctx.reduction)
+        return reduce(difference(x, t) * (x_t - t_t), ctx.reduction)
 
 
 def half_mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:

@@ -19,11 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast
+from manualgrad.parts.differences import difference
 from manualgrad.public import public
 
 
 class HuberLossFunction(Formula):
     autocast = "float32"
+    complex = "refused"
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, reduction: str, delta: float, weight: Tensor | None) -> Tensor:
@@ -38,7 +40,7 @@ class HuberLossFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, Tensor | None]:
         x, t, w = ctx.saved_tensors
         needs_x, needs_t, _, _, needs_w = ctx.needs_input_grad
-        e = x - t
+        e = difference(x, t)
         dl = spread(dy, e.shape, ctx.reduction)
         dx = dt = dw = None
         if needs_w:
@@ -53,7 +55,7 @@ class HuberLossFunction(Formula):
     def jvp(ctx: Any, x_t: Tensor | None, t_t: Tensor | None, _: None, __: None, w_t: Tensor | None) -> Tensor:
         x, t, w = ctx.saved_tensors
         x_t, t_t, w_t = moving(x_t, t_t, w_t)
-        e = x - t
+        e = difference(x, t)
         l_t = e.clamp(-ctx.delta, ctx.delta) * (x_t - t_t)
         return reduce(l_t if w is None else w * l_t + w_t * _huber(e, ctx.delta), ctx.reduction)
 

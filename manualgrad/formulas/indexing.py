@@ -80,6 +80,7 @@ class SetitemFunction(Formula):
         _, value, ctx.index, *tensors = inputs
         save(ctx, *tensors)
         ctx.value_shape = value.shape if isinstance(value, Tensor) else None
+        ctx.value_is_real = not (isinstance(value, Tensor) and value.is_complex())
         ctx.shape, ctx.dtype = output.shape, output.dtype
 
     @staticmethod
@@ -90,7 +91,7 @@ class SetitemFunction(Formula):
         dx = _replaced(dy, index, 0) if needs_x else None
         dvalue = None
         if needs_value:
-            picked = dy[index]
+            picked = dy[index].real if ctx.value_is_real and dy.is_complex() else dy[index]
             leading = max(len(ctx.value_shape) - picked.dim(), 0)  # v may have ones in front that x[index] has not
             dvalue = unbroadcast(picked, ctx.value_shape[leading:]).reshape(ctx.value_shape)
         return dx, dvalue, None, *(None for _ in tensors)

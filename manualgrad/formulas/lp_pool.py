@@ -53,7 +53,7 @@ class LpPoolFunction(Formula):
         if y is None:
             i = _as_one(_extremes(ctx, x), ctx.dims)
             zeros = dy.new_zeros(*x.shape[: -ctx.dims], x.shape[-ctx.dims :].numel())
-            dx = zeros.scatter_add_(-1, i, _as_one(dy, ctx.dims)).reshape(x.shape) * x.sign()
+            dx = zeros.scatter_add_(-1, i, _as_one(dy, ctx.dims)).reshape(x.shape) * x.sgn()
         else:
             u = dy * _root_slope(y, ctx.p)
             if ctx.ceil_mode:
@@ -66,7 +66,7 @@ class LpPoolFunction(Formula):
         x, y = ctx.saved_tensors
         if y is None:
             i = _extremes(ctx, x)
-            return _as_one(x_t * x.sign(), ctx.dims).gather(-1, _as_one(i, ctx.dims)).reshape(i.shape)
+            return _as_one(x_t * x.sgn(), ctx.dims).gather(-1, _as_one(i, ctx.dims)).reshape(i.shape)
         mean = _AVG_POOL[ctx.dims](x.pow(ctx.p - 1) * x_t, ctx.kernel, ctx.step, 0, ctx.ceil_mode)
         return mean * math.prod(ctx.kernel) * _root_slope(y, ctx.p)
 

@@ -32,7 +32,7 @@ class MarginRankingLossFunction(Formula):
     def forward(x1: Tensor, x2: Tensor, t: Tensor, margin: float, reduction: str) -> tuple[Tensor, Tensor]:
         check_dimensions(input1=x1, input2=x2, target=t)
         e = x1 - x2
-        return reduce((margin - t * e).clamp(min=0), reduction), e
+        return reduce((-t * e + float(margin)).clamp(min=0), reduction), e
 
     @staticmethod
     def setup_context(

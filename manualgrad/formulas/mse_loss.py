@@ -19,12 +19,15 @@ from torch.nn import _reduction
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, moving, raised, reduce, save, spread, unbroadcast
+from manualgrad.parts.differences import difference
 from manualgrad.public import public
 
 
 class MSELossFunction(Formula):
     @staticmethod
     def forward(x: Tensor, t: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+        if weight is not None and any(v.is_complex() for v in (x, t, weight)):
+            raise NotImplementedError("with a weight, the formula is for real numbers, not for complex ones")
         return F.mse_loss(x, t, reduction=reduction, weight=weight)  # type: ignore[call-arg]
 
     @staticmethod
@@ -36,7 +39,7 @@ class MSELossFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         x, t, w = ctx.saved_tensors
         needs_x, needs_t, needs_w, _ = ctx.needs_input_grad
-        e = x - t
+        e = difference(x, t)
         if w is None:
             de = e * spread(2 * dy, e.shape, ctx.reduction)
         else:
@@ -54,7 +57,7 @@ class MSELossFunction(Formula):
     def jvp(ctx: Any, x_t: Tensor | None, t_t: Tensor | None, w_t: Tensor | None, _: None) -> Tensor:
         x, t, w = ctx.saved_tensors
         x_t, t_t, w_t = moving(x_t, t_t, w_t)
-        e = x - t
+        e = difference(x, t)
         if w is None:
             return reduce(2 * e * (x_t - t_t), ctx.reduction)
         l_t = w * 2 * e * (x_t - t_t) + w_t * e * e

@@ -22,6 +22,7 @@ from torch.nn import _reduction
 
 from manualgrad.formula import HALF, Formula, call, reduce, save, spread, values_are_visible
 from manualgrad.parts.targets import as_rows, check_numbers
+from manualgrad.public import expect_floating
 
 
 class MultilabelMarginLossFunction(Formula):
@@ -34,6 +35,7 @@ class MultilabelMarginLossFunction(Formula):
                 "input must have shape (C) or (N, C), and target the shape of input, "
                 f"got {tuple(x.shape)} and {tuple(t.shape)}"
             )
+        expect_floating("input", x)
         if values_are_visible():
             MultilabelMarginLossFunction.check(x, t, reduction)  # what follows would take any number
         slope, violated = _counts(x, t)

@@ -24,6 +24,8 @@ from manualgrad.public import public
 
 
 class MultilabelSoftMarginLossFunction(Formula):
+    complex = "refused"
+
     @staticmethod
     def forward(z: Tensor, t: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
         return F.multilabel_soft_margin_loss(z, t, weight, reduction=reduction)

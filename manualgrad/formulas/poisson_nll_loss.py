@@ -21,6 +21,7 @@ from torch.nn import _reduction
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, broadcast_shape, call, moving, reduce, save, spread, unbroadcast
+from manualgrad.parts.differences import difference
 
 
 class PoissonNLLLossFunction(Formula):
@@ -54,11 +55,11 @@ class PoissonNLLLossFunction(Formula):
 
 
 def _slope(ctx: Any, x: Tensor, t: Tensor) -> Tensor:
-    return x.exp() - t if ctx.log_input else 1 - t / (x + ctx.eps)
+    return difference(x.exp(), t) if ctx.log_input else 1 - t / (x + ctx.eps)
 
 
 def _slope_of_target(ctx: Any, x: Tensor, t: Tensor) -> Tensor:
-    slope = -x if ctx.log_input else -(x + ctx.eps).log()
+    slope = -1.0 * x if ctx.log_input else -(x + ctx.eps).log()
     if ctx.full:
         large = t.clamp(min=1)  # where t is at most 1 the term is 0, and its slope is not to become NaN
         slope = slope + torch.where(t > 1, large.log() + 0.5 / large, 0.0)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, call, save
+from manualgrad.formula import HALF, Formula, call, save
 
 
 class RmsNormFunction(Formula):
@@ -35,13 +35,15 @@ class RmsNormFunction(Formula):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         x, shape, weight, eps = inputs
         save(ctx, x, weight)
-        ctx.shape, ctx.size, ctx.eps = tuple(shape), torch.Size(shape).numel(), eps
+        ctx.shape, ctx.size = tuple(shape), torch.Size(shape).numel()
+        ctx.eps = torch.finfo(torch.float32 if x.dtype in HALF else x.dtype).eps if eps is None else eps
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         size, rows = ctx.size, x.numel() // max(ctx.size, 1)
-        dy, xs = dy.reshape(rows, size), x.reshape(rows, size)
+        weight = None if weight is None else weight.to(dy.dtype)
+        dy, xs = dy.reshape(rows, size), x.to(dy.dtype).reshape(rows, size)
         r = _scale(xs, size, ctx.eps)
         products = dy * xs
         dx = dw = None
@@ -70,9 +72,9 @@ class RmsNormFunction(Formula):
         return y_t.reshape(x.shape)
 
 
-def _scale(x: Tensor, size: int, eps: float | None) -> Tensor:
+def _scale(x: Tensor, size: int, eps: float) -> Tensor:
     """r, of the rows of x."""
-    return torch.rsqrt(x.square().sum(1, keepdim=True) / size + (torch.finfo(x.dtype).eps if eps is None else eps))
+    return torch.rsqrt(x.square().sum(1, keepdim=True) / size + eps)
 
 
 def rms_norm(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, call_in_place, save
-from manualgrad.public import public
+from manualgrad.public import expect_floating, public
 
 
 class RreluFunction(Formula):
@@ -59,6 +59,7 @@ def rrelu(
     """
     if lower > upper:
         raise RuntimeError(f"rrelu: lower must be at most upper, got {lower} and {upper}")
+    expect_floating("rrelu: input", input)
     with torch.no_grad():
         if training:
             slopes = torch.empty_like(input)

@@ -22,10 +22,12 @@ from torch.nn import _reduction
 from torch.nn import functional as F
 
 from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast
+from manualgrad.parts.differences import difference
 
 
 class SmoothL1LossFunction(Formula):
     autocast = "float32"
+    complex = "refused"
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, reduction: str, beta: float) -> Tensor:
@@ -38,7 +40,7 @@ class SmoothL1LossFunction(Formula):
         if ctx.beta:
             save(ctx, x, t)
         else:
-            save(ctx, (x - t).sign().to(torch.int8))
+            save(ctx, difference(x, t).sign().to(torch.int8))
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
@@ -66,7 +68,7 @@ def _clipped(ctx: Any) -> Tensor:
         (sign,) = ctx.saved_tensors
         return sign
     x, t = ctx.saved_tensors
-    return (x - t).clamp(-ctx.beta, ctx.beta)
+    return difference(x, t).clamp(-ctx.beta, ctx.beta)
 
 
 def smooth_l1_loss(

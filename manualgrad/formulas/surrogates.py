@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, Pointwise, call, save
-from manualgrad.public import public
+from manualgrad.public import described, public
 
 
 class StraightThroughRoundFunction(Pointwise):
@@ -230,6 +230,7 @@ def straight_through_sign(input: Tensor, limit: float = 1.0) -> Tensor:
     >>> y.detach(), torch.autograd.grad(y.sum(), x)[0]
     (tensor([-1.,  1.,  1.]), tensor([1., 1., 0.]))
     """
+    _expect_number("straight_through_sign: limit", limit)
     if not limit >= 0:
         raise ValueError(f"straight_through_sign: limit must be at least 0, got {limit}")
     return call(StraightThroughSignFunction, input, limit)
@@ -258,6 +259,7 @@ def reverse_gradient(input: Tensor, scale: float = 1.0) -> Tensor:
     >>> x.grad
     tensor([-0.5000, -0.5000])
     """
+    _expect_number("reverse_gradient: scale", scale)
     return call(ReverseGradientFunction, input, scale)
 
 
@@ -270,7 +272,13 @@ def scale_gradient(input: Tensor, scale: float) -> Tensor:
     >>> x.grad
     tensor([0.1000, 0.1000])
     """
+    _expect_number("scale_gradient: scale", scale)
     return call(ScaleGradientFunction, input, scale)
+
+
+def _expect_number(name: str, value: Any) -> None:
+    if not isinstance(value, (int, float, Tensor)):
+        raise TypeError(f"{name} must be a number, got {described(value)}")
 
 
 def clip_gradient(input: Tensor, limit: float) -> Tensor:
@@ -284,6 +292,7 @@ def clip_gradient(input: Tensor, limit: float) -> Tensor:
     >>> x.grad
     tensor([ 0.1000, -0.5000])
     """
+    _expect_number("clip_gradient: limit", limit)
     if not limit >= 0:
         raise ValueError(f"clip_gradient: limit must be at least 0, got {limit}")
     return call(ClipGradientFunction, input, limit)

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from manualgrad.formula import call, values_are_visible
 from manualgrad.formulas.ctc_loss import CTCLossFunction
-from manualgrad.public import public
+from manualgrad.public import expect_floating, public
 
 
 @public
@@ -41,6 +41,7 @@ def ctc_loss(
             [-0.3333, -0.6667],
             [-0.5000, -0.5000]]))
     """
+    expect_floating("ctc_loss: log_probs", log_probs)
     times, lengths = _numbers("input_lengths", input_lengths), _numbers("target_lengths", target_lengths)
     labels = _rows(log_probs, targets, times, lengths, blank)
     return call(CTCLossFunction, log_probs, labels, times, lengths, blank, reduction, zero_infinity)
@@ -48,7 +49,7 @@ def ctc_loss(
 
 def _numbers(name: str, lengths: Tensor | Sequence[int]) -> tuple[int, ...]:
     if isinstance(lengths, Tensor):
-        if lengths.is_floating_point():
+        if lengths.is_floating_point() or lengths.is_complex():
             raise RuntimeError(f"ctc_loss: {name} must be integers, got {lengths.dtype}")
         lengths = lengths.reshape(-1).tolist()
     return tuple(lengths)

@@ -44,6 +44,8 @@ def embedding_bag(
     if weight.dtype == torch.int64 and input.is_floating_point():
         warnings.warn("embedding_bag: input comes before weight; they were given in turn", stacklevel=3)
         input, weight = weight, input
+    if offsets is not None:
+        input, offsets = (v.long() if v.dtype == torch.bool else v for v in (input, offsets))
     _check(input, weight, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights)
     if input.is_nested:
         offsets, include_last_offset = input.offsets(), True  # type: ignore[attr-defined]

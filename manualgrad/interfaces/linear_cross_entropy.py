@@ -80,7 +80,7 @@ def _in_rows(
     )
     expect(x.dim() == 2 or len(shape) == 1, f"input (H) goes with linear_weight (C, H), got {tuple(weight.shape)}")
     expect(
-        bias is None or bias.numel() == math.prod(shape),
+        bias is None or bias.shape in (shape, weight.shape[:-1]),
         f"linear_bias must have shape {shape}, got {() if bias is None else tuple(bias.shape)}",
     )
     expect(
@@ -102,6 +102,12 @@ def _in_rows(
     x, weight, bias = lowered(x, weight, bias)
     autocast = x.dtype in HALF and torch.is_autocast_enabled(x.device.type)
     dtype = torch.float32 if autocast else x.dtype  # as cross_entropy has it
+    for others in (t, class_weight) if probable else ():
+        dtype = dtype if others is None else torch.promote_types(dtype, others.dtype)
+    expect(
+        class_weight is None or probable or class_weight.dtype == dtype,
+        f"weight must have the dtype of the logits, {dtype}, got {getattr(class_weight, 'dtype', None)}",
+    )
     width = math.prod(shape)
     chunk = getattr(options, "batch_chunk_size", None)
     chunk = chunk or max(FEWEST, MEMORY // max(1, width * max(4, x.element_size())))

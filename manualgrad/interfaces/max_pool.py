@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from manualgrad.formula import call
 from manualgrad.formulas.max_pool import MaxPool3dFunction, MaxPoolFunction
 from manualgrad.parts.windows import Numbers
-from manualgrad.public import public
+from manualgrad.public import expect_floating, public
 
 
 @public
@@ -32,6 +32,8 @@ def max_pool1d(
     >>> x.grad
     tensor([[0., 1., 0., 1.]])
     """
+    if not return_indices:
+        expect_floating("max_pool1d: input", input)  # torch's kernel with indices takes integers
     result = call(MaxPoolFunction, input, kernel_size, stride, padding, dilation, ceil_mode, 1)
     return result if return_indices else result[0]
 

@@ -33,10 +33,12 @@ class Rows:
         self.x, self.t = (x, t) if x.dim() == 2 else (x.unsqueeze(0), t.unsqueeze(0))
         self.probable = self.t.shape == (len(self.x), *shape)
         if self.probable:
-            self.t = self.t.to(self.dtype)
+            self.t = self.t.to(torch.promote_types(self.dtype, t.dtype))
         self.weight = weight.reshape(-1, weight.shape[-1])
         self.bias = None if bias is None else bias.reshape(-1)
-        self.class_weight = None if class_weight is None else class_weight.to(self.dtype)
+        self.class_weight = None
+        if class_weight is not None:
+            self.class_weight = class_weight.to(torch.promote_types(self.dtype, class_weight.dtype))
         self.shape, self.reduction, self.ignore_index, self.s, self.rows = shape, reduction, ignore_index, s, rows
 
     def some(self, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
