@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 _REDUCTIONS = ("none", "mean", "sum")
+_FEW = 16384  # elements
 HALF = frozenset((torch.bfloat16, torch.float16))
 _PLAIN = frozenset((torch.float32, torch.float64))
 
@@ -494,10 +495,11 @@ class GateFunction(Formula):
         if _in_old_vmap(d) or _in_old_vmap(g):  # `torch.autograd.grad(..., is_grads_batched=True)` knows no bits
             return torch.where(g <= 0, 0.0, d)
         bits = torch.int64 if d.dtype == torch.float64 else torch.int32 if d.dtype == torch.float32 else torch.int16
-        is_open = g.to(d.dtype).abs().view(bits)
-        if values_are_visible():  # nor does anything keep them: one memory is enough
-            return is_open.clamp_(max=1).mul_(d.view(bits)).view(d.dtype)
-        return (is_open.clamp(max=1) * d.view(bits)).view(d.dtype)
+        if not values_are_visible():
+            return (g.to(d.dtype).abs().view(bits).clamp(max=1) * d.view(bits)).view(d.dtype)
+        if d.numel() <= _FEW:  # two kernels; with more elements torch is slow at products of integers and booleans
+            return (d.view(bits) * g.bool()).view(d.dtype)
+        return g.to(d.dtype).abs().view(bits).clamp_(max=1).mul_(d.view(bits)).view(d.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:

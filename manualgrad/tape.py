@@ -158,11 +158,12 @@ class Tape(TorchFunctionMode):
                 _set_grad_enabled(True)
             step.output = output
             step.versions = [None if t is None else t._version for t in step.saved_tensors]
-            known = len(recorded)
-            for o in output if isinstance(output, tuple) else (output,):
-                if (o.is_floating_point() or o.is_complex()) and id(o) not in step.constants:
+            constants, differentiable = step.constants, False
+            for o in (output,) if isinstance(output, Tensor) else output:
+                if (o.is_floating_point() or o.is_complex()) and not (constants and id(o) in constants):
                     recorded[id(o)] = o
-            if len(recorded) > known:
+                    differentiable = True
+            if differentiable:
                 self.steps.append(step)
             return output
 
