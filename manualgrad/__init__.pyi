@@ -7,6 +7,7 @@ from .explaining import assert_parity as assert_parity
 from .explaining import compare as compare
 from .explaining import explain as explain
 from .formula import Formula as Formula
+from .playback import Playback as Playback
 from .redirection import by_hand as by_hand
 from .tape import Tape as Tape
 

@@ -27,9 +27,11 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 _REDUCTIONS = ("none", "mean", "sum")
-_FEW = 16384  # elements
 HALF = frozenset((torch.bfloat16, torch.float16))
 _PLAIN = frozenset((torch.float32, torch.float64))
+_FEW = 4096  # elements, of which selecting by comparison costs no more than arithmetic with their bits
+with torch.inference_mode(False):  # torch makes a tensor of the number in `x * 2` each time; these are made once
+    ZERO, MINUS_ONE = ({dtype: torch.tensor(value, dtype=dtype, device="cpu") for dtype in _PLAIN} for value in (0, -1))
 
 # Private names of torch, each with the slower public behaviour to fall back on where a version lacks it.
 _transforms_active: Callable[[], bool] | None = getattr(torch._C, "_are_functorch_transforms_active", None)
@@ -482,7 +484,7 @@ class GateFunction(Formula):
 
     It lives here because the rules of other formulas use it, by `gated`. A product with 0 and 1 would be no number
     where d is infinite and the gate shut: the gradient of sqrt(relu(x)) at x < 0 is 0. Selecting by comparison costs
-    ten times as much on a CPU; so the bits of d are multiplied, as integers.
+    ten times as much on a CPU if there are many elements; so the bits of d are multiplied, as integers.
 
     Shapes: d, g, y (*) any shape. g is 0 or above, or no number, which is open. Saves g, to which no gradient flows.
     Source: IEEE 754: the bits of 0 are the integer 0, and of all numbers above it positive integers.
@@ -494,12 +496,14 @@ class GateFunction(Formula):
     def forward(d: Tensor, g: Tensor) -> Tensor:
         if _in_old_vmap(d) or _in_old_vmap(g):  # `torch.autograd.grad(..., is_grads_batched=True)` knows no bits
             return torch.where(g <= 0, 0.0, d)
+        is_visible = values_are_visible()
+        if is_visible and type(d) is Tensor and d.numel() <= _FEW and d.dtype in _PLAIN:
+            return torch.where(g.bool(), d, ZERO[d.dtype])
         bits = torch.int64 if d.dtype == torch.float64 else torch.int32 if d.dtype == torch.float32 else torch.int16
-        if not values_are_visible():
-            return (g.to(d.dtype).abs().view(bits).clamp(max=1) * d.view(bits)).view(d.dtype)
-        if d.numel() <= _FEW:  # two kernels; with more elements torch is slow at products of integers and booleans
-            return (d.view(bits) * g.bool()).view(d.dtype)
-        return g.to(d.dtype).abs().view(bits).clamp_(max=1).mul_(d.view(bits)).view(d.dtype)
+        is_open = g.to(d.dtype).abs().view(bits)
+        if is_visible:  # nor does anything keep them: one memory is enough
+            return is_open.clamp_(max=1).mul_(d.view(bits)).view(d.dtype)
+        return (is_open.clamp(max=1) * d.view(bits)).view(d.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:

@@ -286,7 +286,7 @@ class Tape(TorchFunctionMode):
             _set_grad_enabled(False)
             try:
                 leaves, gradients = self._walk(loss, gradient, retain)
-                _accumulate(leaves, gradients, retain)
+                accumulate(leaves, gradients, retain)
             finally:
                 _set_grad_enabled(grad_mode)
             self._gradients = gradients if retain else None
@@ -358,7 +358,7 @@ class Tape(TorchFunctionMode):
         return _bytes(self.steps)
 
 
-def _accumulate(leaves: dict[int, Tensor], gradients: dict[int, Tensor], retain: bool) -> None:
+def accumulate(leaves: dict[int, Tensor], gradients: dict[int, Tensor], retain: bool) -> None:
     """`leaf.grad += gradient` for each leaf, with its hooks.
 
     `.grad` is changed in place later. A gradient that others hold too, or whose memory is part of another's, is copied.
@@ -370,8 +370,8 @@ def _accumulate(leaves: dict[int, Tensor], gradients: dict[int, Tensor], retain:
                 "autograd, where the tape cannot follow: compute it in the block, or detach it"
             )
     for key, leaf in leaves.items():
-        shared = retain or sys.getrefcount(gradients[key]) > 2  # by others than the dictionary and this question
         gradient = gradients[key]
+        shared = retain or sys.getrefcount(gradient) > 3  # by others than the dictionary, this name and this question
         if leaf._backward_hooks:
             for hook in leaf._backward_hooks.values():
                 changed = hook(gradient)

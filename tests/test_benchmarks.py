@@ -46,7 +46,8 @@ def test_both_sides_of_a_case_do_the_same_work(case: cases.Case) -> None:
         work()
 
 
-def test_the_training_steps_compared_are_the_same_training(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("played", [False, True])
+def test_the_training_steps_compared_are_the_same_training(played: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     models = []
     original = cases._mlp
 
@@ -55,7 +56,7 @@ def test_the_training_steps_compared_are_the_same_training(monkeypatch: pytest.M
         return models[-1]
 
     monkeypatch.setattr(cases, "_mlp", remember)
-    ours, theirs = cases._training_step("cpu")
+    ours, theirs = cases._training_step(played)("cpu")
     for _ in range(3):
         ours()
         theirs()

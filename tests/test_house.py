@@ -46,6 +46,7 @@ FLOORS = {
     "manualgrad.redirection": 2,
     "manualgrad.spellings": 2,
     "manualgrad.tape": 2,
+    "manualgrad.playback": 3,
     "manualgrad.catalogue": 3,
     "manualgrad.checking": 3,
     "manualgrad.conversion": 3,

@@ -204,3 +204,17 @@ def test_on_the_tape(case: tuple[nn.Module, Tensor]) -> None:
     gradients = [p.grad for p in model.parameters()]
     assert all(g is not None for g in gradients)
     assert_equal([y, *(g for g in gradients if g is not None)], expected)
+
+
+def test_played_back(case: tuple[nn.Module, Tensor]) -> None:
+    """The second call is played: on another batch, from the state that the first has left."""
+    model, x = case
+    torch.manual_seed(1)
+    others = [x, torch.randint_like(x, 11) if x.dtype is torch.int64 else torch.randn_like(x)]
+    expected = copy.deepcopy(model)
+    for other in others:
+        theirs = result(expected, other)
+    step = manualgrad.Playback(lambda x: (y := model(x), (y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum())[::-1])
+    for other in others:
+        _, y = step(other)
+    assert_equal([y, *(p.grad for p in model.parameters() if p.grad is not None)], theirs)

@@ -26,7 +26,16 @@ from torch import Tensor, nn
 from torch.nn import _reduction
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, call, check_class_numbers, moving, save, values_are_visible
+from manualgrad.formula import (
+    MINUS_ONE,
+    ZERO,
+    Formula,
+    call,
+    check_class_numbers,
+    moving,
+    save,
+    values_are_visible,
+)
 
 
 class CrossEntropyFunction(Formula):
@@ -97,9 +106,11 @@ def _onehot_backward(ctx: Any, dy: Tensor, z: Tensor, t: Tensor, w: Tensor | Non
     dim = 1 if z.dim() > 1 else 0
     t = t if t.dtype is torch.int64 else t.long()
     t = t.unsqueeze(1) if dim else t.reshape(1)
-    if w is None and not ctx.s and _none_is_ignored(t, ctx.ignore_index):  # the plain case, in half as many kernels
-        g = dy.reshape(t.shape) if ctx.reduction == "none" else dy / t.numel() if ctx.reduction == "mean" else dy
-        return (z.softmax(dim) * g).scatter_add_(dim, t, (-g).expand_as(t))
+    if w is None and not ctx.s and _is_plain(z, t, ctx.ignore_index):  # the same in half as many kernels
+        e = z.softmax(dim).scatter_add(dim, t, MINUS_ONE[z.dtype].expand_as(t))
+        if ctx.reduction == "mean":
+            return torch.addcmul(ZERO[z.dtype], e, dy, value=1 / t.numel())
+        return e * (dy.reshape(t.shape) if ctx.reduction == "none" else dy)
     kept = t != ctx.ignore_index
     index = t.clamp(0, z.shape[dim] - 1)  # an ignored number may lie anywhere; its row gets no gradient
     dl = dy.reshape(t.shape) if ctx.reduction == "none" else dy
@@ -118,9 +129,10 @@ def _onehot_backward(ctx: Any, dy: Tensor, z: Tensor, t: Tensor, w: Tensor | Non
     return dz.scatter_add_(dim, index, (ctx.s - 1) * g)
 
 
-def _none_is_ignored(t: Tensor, ignore_index: int) -> bool:
-    """Whether a look at the smallest class number tells so; on a CPU, where a look costs no waiting."""
-    return ignore_index < 0 and t.is_cpu and t.numel() > 0 and values_are_visible() and t.min().item() >= 0
+def _is_plain(z: Tensor, t: Tensor, ignore_index: int) -> bool:
+    """Whether no class is ignored, if a look at the numbers may tell: on a CPU, where looking costs no waiting."""
+    may_look = type(t) is Tensor and t.is_cpu and t.numel() > 0 and z.dtype in ZERO and values_are_visible()
+    return may_look and ignore_index < 0 and t.min().item() >= 0
 
 
 def _distributions(ctx: Any, z: Tensor, t: Tensor, w: Tensor | None) -> tuple[int, Tensor, Tensor, Tensor, Any]:
