@@ -36,7 +36,7 @@ with torch.inference_mode(False):  # torch makes a tensor of the number in `x * 
 # Private names of torch, each with the slower public behaviour to fall back on where a version lacks it.
 _transforms_active: Callable[[], bool] | None = getattr(torch._C, "_are_functorch_transforms_active", None)
 _is_compiling = torch.compiler.is_compiling
-_autocast_on: Callable[[], bool] = getattr(torch._C, "_is_any_autocast_enabled", None) or (
+autocast_is_on: Callable[[], bool] = getattr(torch._C, "_is_any_autocast_enabled", None) or (
     lambda: torch.is_autocast_enabled() or torch.is_autocast_enabled("cpu")
 )
 _in_old_vmap: Callable[[Tensor], bool] = getattr(torch._C._functorch, "is_legacy_batchedtensor", lambda _: False)
@@ -161,7 +161,7 @@ def call(formula: type[Formula], *args: Any) -> Any:
 
     Every argument of `forward` is given, in order; none is left to its default and none is named.
     """
-    if formula.autocast is not None and _autocast_on():
+    if formula.autocast is not None and autocast_is_on():
         args = _cast_for_autocast(formula._autocast_policy(), args)
     if _is_compiling() or (_transforms_active is not None and _transforms_active()):
         if not _is_compiling() and active.tape is not None:
@@ -243,12 +243,12 @@ def gradient_is_wanted(x: Any) -> bool:
 
 def lowered(*tensors: Tensor | None) -> tuple[Any, ...]:
     """What autocast makes of the operands of a matrix product; for formulas that are more than a matrix product."""
-    return _cast_for_autocast("lower", tensors) if _autocast_on() else tensors
+    return _cast_for_autocast("lower", tensors) if autocast_is_on() else tensors
 
 
 def raised(*tensors: Tensor | None) -> tuple[Any, ...]:
     """What autocast makes of the arguments of a loss; for losses of which it leaves some forms alone."""
-    return _cast_for_autocast("float32", tensors) if _autocast_on() else tensors
+    return _cast_for_autocast("float32", tensors) if autocast_is_on() else tensors
 
 
 def save(ctx: Any, *tensors: Tensor | None) -> None:

@@ -23,43 +23,42 @@ from torch import Tensor
 from torch.overrides import resolve_name
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
-from manualgrad.formula import Formula, FormulaError, active
+from manualgrad.formula import Formula, FormulaError, active, autocast_is_on
 from manualgrad.spellings import PASS_THROUGH, TWINS, torch_names
 from manualgrad.tape import Step, Tape, accumulate
 
 # Questions about a tensor that are answered by its shape and kind, not by its values.
-_QUERIES: frozenset[Callable[..., Any]] = frozenset(
-    {
-        torch._C._set_grad_enabled,
-        getattr(Tensor, "requires_grad").__get__,  # noqa: B009
-        Tensor.__len__,
-        Tensor.is_complex,
-        torch.is_complex,
-        torch.is_floating_point,
-        torch.is_tensor,
-        Tensor.element_size,
-    }
-)
+_QUERIES: frozenset[Callable[..., Any]] = PASS_THROUGH | {
+    torch._C._set_grad_enabled,
+    getattr(Tensor, "requires_grad").__get__,  # noqa: B009
+    Tensor.__len__,
+    Tensor.is_complex,
+    torch.is_complex,
+    torch.is_floating_point,
+    torch.is_tensor,
+    Tensor.element_size,
+}
 
 
 class Playback:
-    """A function of tensors that fills `.grad` of what its loss was computed from, as `Tape.backward` does.
+    """A function of tensors whose calls leave the gradients of its loss in `.grad` of what it was computed from.
 
     `function` takes tensors and returns the loss, of one element, or a tuple that begins with it; a call of the
     playback returns the same. It is run once for each set of shapes and dtypes that it meets; after that its steps are
     played on the new inputs, drawing new random numbers and updating running statistics where the function does.
+    The gradients are those of one call, in place of what was in `.grad`: there is nothing to set to zero in between.
 
     >>> import torch
     >>> w = torch.tensor([1.0, 2.0], requires_grad=True)
     >>> step = Playback(lambda x: (w * x).sum())
     >>> for x in torch.tensor([3.0, 4.0]), torch.tensor([5.0, 6.0]):
-    ...     w.grad = None
     ...     print(float(step(x)), w.grad)
     11.0 tensor([3., 4.])
     17.0 tensor([5., 6.])
 
-    Only what torch and the formulas do is played: other Python in the function, such as hooks of modules, a count, or
-    the choice that `module.training` makes, is as it was at the first call. Make a new playback when that changes.
+    Only what torch and the formulas do is played, on the tensors that were there: what changes from call to call has to
+    be an input, or be changed in place. Other Python in the function, such as hooks of modules, a count, or the choice
+    that `module.training` makes, stays as it was at the first call: make a new playback when it changes.
 
     Raises TypeError for an input that is no tensor, RuntimeError under `torch.no_grad()` or autocast, FormulaError,
     when recorded, where the function looks at values (`if loss > 1`, `.item()`), which would be those of the first call
@@ -73,13 +72,13 @@ class Playback:
     def __call__(self, *inputs: Tensor) -> Any:
         with torch._C.DisableTorchFunction():
             try:
-                key = tuple([(x.shape, x.dtype, x.device, x.requires_grad) for x in inputs])
+                key = tuple([(x.shape, x.stride(), x.dtype, x.device, x.requires_grad) for x in inputs])
             except AttributeError:
                 kinds = ", ".join(type(x).__name__ for x in inputs)
                 raise TypeError(f"playback: the inputs must be tensors, got {kinds}") from None
             if not torch.is_grad_enabled():
                 raise RuntimeError("playback: under torch.no_grad() nothing can be back-propagated")
-            if active.tape is not None or torch._C._is_any_autocast_enabled():
+            if active.tape is not None or autocast_is_on():
                 raise RuntimeError("playback: call it outside of autocast and of other tapes")
             plan = self._plans.get(key)
             if plan is not None and plan.is_valid():
@@ -150,7 +149,7 @@ class _Recording(Tape):
         result = super()._without_formula(func, args, kwargs)
         with torch._C.DisableTorchFunction():
             is_tensor = any(isinstance(r, Tensor) for r in tree_leaves(result))
-            if len(self.log) > known or (func in _QUERIES | PASS_THROUGH and not is_tensor):
+            if len(self.log) > known or (func in _QUERIES and not is_tensor):
                 return result
             if result is not None and not is_tensor:
                 name = resolve_name(func) or getattr(func, "__name__", str(func))
