@@ -302,7 +302,7 @@ REFUSED: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "retain_grad": (lambda x: (x * 2).retain_grad(), "gradient_of"),
     "register_hook": (lambda x: (x * 2).register_hook(print), "only leaves"),
     "no derivative in torch": (lambda x: x // 1, "the tape has no formula"),
-    "complex": (lambda x: torch.fft.fft(x), "no formula"),
+    "complex": (lambda x: torch.linalg.eigvals(x), "no formula"),
 }
 
 
