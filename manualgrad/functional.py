@@ -96,11 +96,9 @@ from manualgrad.formulas.affine_grid import affine_grid as affine_grid
 from manualgrad.formulas.alpha_dropout import alpha_dropout as alpha_dropout
 from manualgrad.formulas.alpha_dropout import feature_alpha_dropout as feature_alpha_dropout
 from manualgrad.formulas.arithmetic import add as add
-from manualgrad.formulas.arithmetic import conj as conj
 from manualgrad.formulas.arithmetic import div as div
 from manualgrad.formulas.arithmetic import mul as mul
 from manualgrad.formulas.arithmetic import neg as neg
-from manualgrad.formulas.arithmetic import pow as pow
 from manualgrad.formulas.arithmetic import sub as sub
 from manualgrad.formulas.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from manualgrad.formulas.batch_norm import batch_norm as batch_norm
@@ -120,6 +118,7 @@ from manualgrad.formulas.choice import masked_fill as masked_fill
 from manualgrad.formulas.choice import where as where
 from manualgrad.formulas.complex_parts import view_as_complex as view_as_complex
 from manualgrad.formulas.complex_parts import view_as_real as view_as_real
+from manualgrad.formulas.conj import conj as conj
 from manualgrad.formulas.conv_tbc import conv_tbc as conv_tbc
 from manualgrad.formulas.copying import clone as clone
 from manualgrad.formulas.copying import contiguous as contiguous
@@ -226,6 +225,7 @@ from manualgrad.formulas.pad import pad as pad
 from manualgrad.formulas.pairwise_distance import pairwise_distance as pairwise_distance
 from manualgrad.formulas.pdist import pdist as pdist
 from manualgrad.formulas.poisson_nll_loss import poisson_nll_loss as poisson_nll_loss
+from manualgrad.formulas.pow import pow as pow
 from manualgrad.formulas.powers import reciprocal as reciprocal
 from manualgrad.formulas.powers import rsqrt as rsqrt
 from manualgrad.formulas.powers import sqrt as sqrt

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import call
-from manualgrad.formulas.arithmetic import conj
+from manualgrad.formulas.conj import conj
 from manualgrad.formulas.flipping import roll
 from manualgrad.formulas.fourier import FftFunction, IrfftFunction, RfftFunction
 from manualgrad.public import public

@@ -13,7 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from manualgrad.compositions.combined import outer
-from manualgrad.formulas.arithmetic import add, conj, mul
+from manualgrad.formulas.arithmetic import add, mul
+from manualgrad.formulas.conj import conj
 from manualgrad.formulas.joining import cat
 from manualgrad.formulas.matmul import bmm, matmul, mv
 from manualgrad.formulas.products import cumprod

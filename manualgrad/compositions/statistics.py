@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import values_are_visible
-from manualgrad.formulas.arithmetic import conj, div, mul, sub
+from manualgrad.formulas.arithmetic import div, mul, sub
 from manualgrad.formulas.choice import clamp, masked_fill
+from manualgrad.formulas.conj import conj
 from manualgrad.formulas.diagonals import diagonal
 from manualgrad.formulas.elementwise import lerp
 from manualgrad.formulas.extremes import amax, amin

@@ -4,15 +4,9 @@ import torch
 
 from manualgrad import functional as F
 from manualgrad.catalogue.row import Row, away_from, constant, fixed, normal, sample, uniform
-from manualgrad.formulas.arithmetic import (
-    AddFunction,
-    ConjFunction,
-    DivFunction,
-    MulFunction,
-    NegFunction,
-    PowFunction,
-    SubFunction,
-)
+from manualgrad.formulas.arithmetic import AddFunction, DivFunction, MulFunction, NegFunction, SubFunction
+from manualgrad.formulas.conj import ConjFunction
+from manualgrad.formulas.pow import PowFunction
 
 ROWS: tuple[Row, ...] = (
     Row(
