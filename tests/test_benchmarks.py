@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from manualgrad.arguments import Mistake
-from manualgrad.benchmarks import cases, pairs
+from manualgrad.benchmarks import cases, pairs, steps
 from manualgrad.benchmarks.command import main
 
 
@@ -62,6 +62,17 @@ def test_the_training_steps_compared_are_the_same_training(played: bool, monkeyp
         theirs()
     for p, q in zip(models[0].parameters(), models[1].parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # between Lightning 2.6 and torch 2.13
+def test_training_steps_take_some_time_in_every_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "EPOCHS", 3)
+    found = steps.training_steps(rounds=1)
+    assert set(found) == {f"{way}, {engine}" for way in ("fit", "loop") for engine in steps.LIMITS} | {
+        "Lightning",
+        "empty",
+    }
+    assert all(microseconds > 0 for microseconds in found.values())
 
 
 WIDE = """

@@ -29,7 +29,7 @@ from manualgrad.training.checkpoints import (
 from manualgrad.training.data import Table
 from manualgrad.training.distributed import gathered
 from manualgrad.training.finishing import once
-from manualgrad.training.lean import EpochCallback, NoProfiler
+from manualgrad.training.lean import EpochCallback, NoProfiler, lean
 from manualgrad.training.learners import Learner
 from manualgrad.training.loggers import logger_of
 from manualgrad.training.reporting import Report, in_words, numbers
@@ -110,6 +110,7 @@ def _fit(
             num_sanity_val_steps=0,
             default_root_dir=run.folder,
         )
+        lean(trainer)
         try:
             trainer.fit(learner, data, ckpt_path=last)
         except Exception as error:

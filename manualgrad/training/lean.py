@@ -5,9 +5,12 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import lightning
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.profilers import Profiler
 
+TRIED = ("2.5", "2.6")  # the versions of Lightning whose loop `LeanEpochLoop` was tried to extend
 NOTHING = nullcontext()
 
 
@@ -33,3 +36,16 @@ class EpochCallback(Callback):
     on_before_backward: Any = None
     on_after_backward: Any = None
     on_before_optimizer_step: Any = None
+
+
+def lean(trainer: Trainer) -> Trainer:
+    """The trainer, with a loop that does without what its steps do not need.
+
+    With a version of Lightning that is none of `TRIED` it keeps Lightning's own loop, which is slower and no different.
+    """
+    if lightning.__version__.startswith(TRIED):
+        from manualgrad.training.lean_loop import LeanEpochLoop
+
+        loop = trainer.fit_loop.epoch_loop
+        trainer.fit_loop.epoch_loop = LeanEpochLoop(trainer, loop.min_steps, loop.max_steps)
+    return trainer

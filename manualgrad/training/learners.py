@@ -1,7 +1,7 @@
 """Classifier and Regressor: any network, loss and optimizer, trained by Lightning, with either engine.
 
-    engine="autograd"   loss.backward() by torch's autograd; Lightning's automatic optimization
-    engine="tape"       tape.backward(loss) by `manualgrad.Tape`; Lightning's manual optimization
+    engine="autograd"   loss.backward() by torch's autograd
+    engine="tape"       tape.backward(loss) by `manualgrad.Tape`, in Lightning's `backward` hook
 
 Both run the same formulas in the same order, so the two runs are the same run.
 """
@@ -17,7 +17,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.regression import MeanAbsoluteError, R2Score
 
@@ -29,6 +29,26 @@ Batch = tuple[Tensor, Tensor]
 
 class NonFiniteLoss(RuntimeError):
     """The loss became infinite or not a number; says after how many steps."""
+
+
+class Mean:
+    """The sum of a loss over rows, and their number, as plain numbers: a Metric costs as much as a training step."""
+
+    def __init__(self, total: float = 0.0, rows: int = 0) -> None:
+        self.total, self.rows = total, rows
+
+    def add(self, total: float, rows: int) -> None:
+        self.total += total
+        self.rows += rows
+
+    def state(self) -> list[float]:
+        return [self.total, self.rows]
+
+    def take(self) -> list[float]:
+        """The state, and begin anew."""
+        state = self.state()
+        self.total, self.rows = 0.0, 0
+        return state
 
 
 class Learner(LightningModule):
@@ -58,18 +78,15 @@ class Learner(LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.engine = engine
-        self.automatic_optimization = engine == "autograd"
-        self.train_loss = MeanMetric()
-        followed = MetricCollection({**metrics})
-        self.evaluated: Any = nn.ModuleDict(
-            {f"{stage}_metrics": followed.clone(prefix=f"{stage}_") for stage in ("val", "test")}
-            | {f"{stage}_loss": MeanMetric() for stage in ("val", "test")}
+        self.metrics: Any = nn.ModuleDict(
+            {f"{stage}_{name}": metric.clone() for stage in ("val", "test") for name, metric in metrics.items()}
         )
-        self._loss_sum, self._rows = 0.0, 0
+        self._losses = {stage: Mean() for stage in ("train", "val", "test")}
+        self._recorded: tuple[Tape, Tensor] | None = None  # the step whose backward pass is to come, and its loss
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning notes some fifty times a step which hook it is in, and nn.Module looks whether that is a layer.
-        if name == "_current_fx_name":
+        # Set at each step, the first some ten times by Lightning; nn.Module would look whether the value is a layer.
+        if name in ("_current_fx_name", "_recorded"):
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
@@ -104,34 +121,42 @@ class Learner(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         x, y = batch
-        if self.automatic_optimization:
+        rows = y.shape[0]
+        if self.engine == "tape":
+            with Tape() as tape:
+                loss = self.objective(self.network(x), y)
+            self._recorded = tape, loss.requires_grad_()  # what Lightning does with the loss is left to autograd
+        else:
             output = self.network(x)
-            loss = self.objective(output, y) if len(y) else 0 * output.sum()  # the mean of no rows is no number
-            share = self._follow(loss, len(y))
-            return loss if share == 1 else loss * share
-        optimizer: Any = self.optimizers()
-        optimizer.zero_grad()
-        with Tape() as tape:
-            loss = self.objective(self.network(x), y)
-        self._follow(loss, len(y))
-        tape.backward(loss)
-        optimizer.step()
-        return loss
+            loss = self.objective(output, y) if rows else 0 * output.sum()  # the mean of no rows is no number
+        share = self._follow(loss, rows)
+        return loss if share == 1 else loss * share
+
+    def backward(self, loss: Tensor, *arguments: Any, **keywords: Any) -> None:
+        if self._recorded is None:
+            super().backward(loss, *arguments, **keywords)
+            return
+        (tape, recorded), self._recorded = self._recorded, None
+        tape.backward(recorded, None if loss is recorded else torch.autograd.grad(loss, recorded)[0])
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        for group in optimizer.param_groups:  # what optimizer.zero_grad() does, which takes longer than a layer
+            for p in group["params"]:
+                p.grad = None
 
     def _follow(self, loss: Tensor, rows: int) -> float:
-        """Add to the epoch's mean loss, in plain numbers: updating a Metric at each step costs as much as the step.
+        """Add to the epoch's mean loss, over the rows of all processes.
 
         Returns what this process's loss has to be multiplied by for the mean of the processes' gradients, which is what
         DDP takes, to be the gradient of the mean over all rows: a process with fewer rows counts for less.
         """
-        if self.trainer.world_size == 1:
-            self._loss_sum += self._finite("training", loss.item()) * rows
-            self._rows += rows
+        processes = self.trainer.world_size
+        if processes == 1:
+            self._losses["train"].add(self._finite("training", loss.item()) * rows, rows)
             return 1.0
         loss_sum, all_rows = summed(loss.item() * rows, rows)
-        self._loss_sum += self._finite("training", loss_sum)
-        self._rows += int(all_rows)
-        return rows * self.trainer.world_size / all_rows
+        self._losses["train"].add(self._finite("training", loss_sum), int(all_rows))
+        return rows * processes / all_rows
 
     def _finite(self, what: str, value: float) -> float:
         if not math.isfinite(value):
@@ -142,33 +167,33 @@ class Learner(LightningModule):
         return value
 
     def on_train_epoch_end(self) -> None:
-        self.train_loss.update(self._loss_sum / self._rows, weight=self._rows)
-        self._loss_sum, self._rows = 0.0, 0
-        self.log("train_loss", self.train_loss)
-        scheduler: Any = self.lr_schedulers()
-        if scheduler is not None and not self.automatic_optimization:
-            scheduler.step()
+        self._log_loss("train", *self._losses["train"].take())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["epoch_loss"] = [self._loss_sum, self._rows]
+        checkpoint["epoch_loss"] = self._losses["train"].state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._loss_sum, self._rows = checkpoint.get("epoch_loss", (0.0, 0))
+        self._losses["train"] = Mean(*checkpoint.get("epoch_loss", (0.0, 0)))
 
     def _evaluate(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor]:
         x, y = batch
         output = self.network(x)
         predicted = self.prediction(output)
         if len(y):
-            loss = self.objective(output, y)
-            self._finite("validation" if stage == "val" else stage, loss.item())
-            self.evaluated[f"{stage}_loss"].update(loss, weight=len(y))
-            self.evaluated[f"{stage}_metrics"].update(predicted, y)
+            loss = self._finite("validation" if stage == "val" else stage, self.objective(output, y).item())
+            self._losses[stage].add(loss * len(y), len(y))
+            for name, metric in self.metrics.items():
+                if name.startswith(stage):
+                    metric.update(predicted, y)
         return predicted, y
 
     def _log_evaluated(self, stage: str) -> None:
-        self.log(f"{stage}_loss", self.evaluated[f"{stage}_loss"])
-        self.log_dict(self.evaluated[f"{stage}_metrics"])
+        self._log_loss(stage, *summed(*self._losses[stage].take()))
+        self.log_dict({name: metric for name, metric in self.metrics.items() if name.startswith(stage)})
+
+    def _log_loss(self, stage: str, total: float, rows: float) -> None:
+        together = self.trainer.world_size > 1  # all have the same number already, but Lightning asks for a mean
+        self.log(f"{stage}_loss", total / rows, batch_size=1, sync_dist=together)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate(batch, "val")
@@ -233,12 +258,13 @@ class Classifier(Learner):
 
     def _is_one(self, output: Tensor) -> bool:
         """Whether the network gives one number per row; raises ValueError where it gives neither that nor scores."""
-        if output.dim() > 1 and output.shape[1] == self.classes:
+        shape = output.shape
+        if len(shape) > 1 and shape[1] == self.classes:
             return False
-        if self.classes == 2 and (output.dim() == 1 or output.shape[1:] == (1,)):
+        if self.classes == 2 and (len(shape) == 1 or shape[1:] == (1,)):
             return True
         wanted = "(rows, 2), (rows, 1) or (rows,)" if self.classes == 2 else f"(rows, {self.classes})"
-        raise ValueError(f"network: output has shape {tuple(output.shape)}; {self.classes} classes need {wanted}")
+        raise ValueError(f"network: output has shape {tuple(shape)}; {self.classes} classes need {wanted}")
 
 
 class Regressor(Learner):

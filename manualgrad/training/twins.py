@@ -70,7 +70,7 @@ def train_twins(learner: Learner, data: Table, settings: config.Trainer, run: Ru
     """
     twin = copy.deepcopy(learner)
     revert(twin)
-    twin.engine, twin.automatic_optimization = "autograd", True
+    twin.engine = "autograd"
     trajectories, noise = [], torch.get_rng_state()
     for name, each in (("ours", learner), ("torch", twin)):
         trajectory = Trajectory(steps)
