@@ -65,14 +65,14 @@ def plain(value: Any) -> Any:
 
 
 class Steps(EpochCallback):
-    """Counts the epochs of the lean loop's own steps."""
+    """The epochs with steps of the lean loop's own."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.lean = 0
+        self.lean: list[int] = []
         steps = LeanEpochLoop._steps
 
         def counted(loop: LeanEpochLoop, fetcher: Any) -> None:
-            self.lean += 1
+            self.lean.append(loop.trainer.current_epoch)
             steps(loop, fetcher)
 
         patch.setattr(LeanEpochLoop, "_steps", counted)
@@ -129,14 +129,11 @@ def train(
     network = nn.Sequential(nn.Linear(64, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 10))
     optimizer = training.Optimizer("SGD", lr=0.1, momentum=0.9).build  # unlike Adam, it sees the size of a gradient
     learner = kind(network, nn.CrossEntropyLoss(), optimizer, by_steps, classes=10, engine=engine)
-    trainer = Trainer(
-        **{"max_epochs": 2, "log_every_n_steps": 3, **settings},
-        accelerator="cpu",
-        callbacks=[*callbacks],
-        logger=CSVLogger(folder, name=""),
-        num_sanity_val_steps=0,
-        **dict.fromkeys(("enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False),
+    quiet: dict[str, Any] = dict.fromkeys(
+        ("enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
     )
+    settings = {"max_epochs": 2, "log_every_n_steps": 3, "num_sanity_val_steps": 0, **settings, **quiet}
+    trainer = Trainer(accelerator="cpu", callbacks=[*callbacks], logger=CSVLogger(folder, name=""), **settings)
     loop(trainer).fit(learner, table(batch_size=100))
     return trainer, learner, (folder / "version_0" / "metrics.csv").read_text(encoding="utf-8")
 
@@ -158,9 +155,9 @@ def test_what_is_called_is_called_as_by_lightning(
 ) -> None:
     ours, theirs, steps = Witness(stop_at), Witness(stop_at), Steps(monkeypatch)
     stock = train(tmp_path / "stock", as_it_came, theirs, engine=engine, min_epochs=1)
-    assert not steps.lean
+    assert steps.lean == []
     assert_the_same(train(tmp_path / "lean", lean, ours, steps, engine=engine, min_epochs=1), stock)
-    assert steps.lean == 2
+    assert steps.lean == [0, 1]
     assert [hook for hook, *_ in ours.seen[:6]] == [*HOOKS]
     assert len(ours.seen) == len(theirs.seen) == len(HOOKS) * (stop_at or 2 * 13)
     for a, b in zip(ours.seen, theirs.seen, strict=True):
@@ -171,7 +168,7 @@ def test_what_is_called_is_called_as_by_lightning(
 def test_a_run_that_nobody_watches(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = Steps(monkeypatch)
     ours = train(tmp_path / "lean", lean, steps, engine=engine)
-    assert steps.lean == 2
+    assert steps.lean == [0, 1]
     assert_the_same(ours, train(tmp_path / "stock", as_it_came, engine=engine))
 
 
@@ -199,7 +196,7 @@ def test_what_is_not_by_default_is_lightnings(
         for loop in (lean, as_it_came)
         for engine in ("autograd", "tape")
     ]
-    assert not steps.lean
+    assert steps.lean == []
     assert_the_same(runs[0], runs[2])
     assert_the_same(runs[1], runs[3])
     for p, q in zip(runs[0][1].parameters(), runs[1][1].parameters(), strict=True):
@@ -212,7 +209,7 @@ def test_fit_is_lean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with training.Run("lesson", tmp_path / "run") as run:
         settings = training.Trainer(max_epochs=3)
         training.fit(learner, training.Digits(batch_size=200), settings, run, say=lambda line: None)
-    assert steps.lean == 3
+    assert steps.lean == [0, 1, 2]
 
 
 def test_lean_knows_the_versions_that_were_tried(monkeypatch: pytest.MonkeyPatch) -> None:
