@@ -108,6 +108,8 @@ from manualgrad.formulas.binary_cross_entropy import binary_cross_entropy as bin
 from manualgrad.formulas.binary_cross_entropy_with_logits import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
 )
+from manualgrad.formulas.categorical import gumbel_softmax as gumbel_softmax
+from manualgrad.formulas.categorical import straight_through_one_hot as straight_through_one_hot
 from manualgrad.formulas.cdist import cdist as cdist
 from manualgrad.formulas.celu import celu as celu
 from manualgrad.formulas.celu import celu_ as celu_
@@ -159,6 +161,8 @@ from manualgrad.formulas.extremes import minimum as minimum
 from manualgrad.formulas.flipping import flip as flip
 from manualgrad.formulas.flipping import roll as roll
 from manualgrad.formulas.fold import fold as fold
+from manualgrad.formulas.gathering import gather as gather
+from manualgrad.formulas.gathering import index_select as index_select
 from manualgrad.formulas.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
 from manualgrad.formulas.gelu import gelu as gelu
 from manualgrad.formulas.glu import glu as glu
@@ -178,9 +182,7 @@ from manualgrad.formulas.hyperbolic import asinh as asinh
 from manualgrad.formulas.hyperbolic import atanh as atanh
 from manualgrad.formulas.hyperbolic import cosh as cosh
 from manualgrad.formulas.hyperbolic import sinh as sinh
-from manualgrad.formulas.indexing import gather as gather
 from manualgrad.formulas.indexing import getitem as getitem
-from manualgrad.formulas.indexing import index_select as index_select
 from manualgrad.formulas.indexing import narrow as narrow
 from manualgrad.formulas.indexing import select as select
 from manualgrad.formulas.indexing import setitem as setitem
@@ -278,10 +280,8 @@ from manualgrad.formulas.softplus import softplus as softplus
 from manualgrad.formulas.softshrink import softshrink as softshrink
 from manualgrad.formulas.softsign import softsign as softsign
 from manualgrad.formulas.surrogates import clip_gradient as clip_gradient
-from manualgrad.formulas.surrogates import gumbel_softmax as gumbel_softmax
 from manualgrad.formulas.surrogates import reverse_gradient as reverse_gradient
 from manualgrad.formulas.surrogates import scale_gradient as scale_gradient
-from manualgrad.formulas.surrogates import straight_through_one_hot as straight_through_one_hot
 from manualgrad.formulas.surrogates import straight_through_round as straight_through_round
 from manualgrad.formulas.surrogates import straight_through_sign as straight_through_sign
 from manualgrad.formulas.tanh import tanh as tanh

@@ -8,6 +8,7 @@ from torch.nn import functional as torch_F
 
 from manualgrad import functional as F
 from manualgrad.catalogue.row import Row, Sample, away_from, fixed, normal, sample
+from manualgrad.formulas import categorical
 from manualgrad.formulas import surrogates as s
 
 
@@ -91,7 +92,7 @@ ROWS = (
     Row(
         F.straight_through_one_hot,
         straight_through_one_hot,
-        s.StraightThroughOneHotFunction,
+        categorical.StraightThroughOneHotFunction,
         samples=(
             sample(normal(3, 4)),
             sample(normal(3, 4), 0),
@@ -131,7 +132,7 @@ ROWS = (
     Row(
         F.gumbel_softmax,
         torch_F.gumbel_softmax,
-        s.GumbelSoftmaxFunction,
+        categorical.GumbelSoftmaxFunction,
         samples=(
             sample(normal(3, 4)),
             sample(normal(4, 3), tau=0.5, dim=0),

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from manualgrad.formulas.arithmetic import mul
 from manualgrad.formulas.choice import masked_fill
-from manualgrad.formulas.indexing import getitem, index_select, setitem
-from manualgrad.formulas.reductions import Dim, mean, std, var
+from manualgrad.formulas.gathering import index_select
+from manualgrad.formulas.indexing import getitem, setitem
+from manualgrad.formulas.reductions import mean, std, var
 from manualgrad.formulas.repeating import broadcast_tensors
 from manualgrad.formulas.reshaping import reshape, unsqueeze
+from manualgrad.parts.dims import Dim
 from manualgrad.public import public
 
 

@@ -16,7 +16,8 @@ from manualgrad.formulas.arithmetic import add, div, mul, sub
 from manualgrad.formulas.choice import where
 from manualgrad.formulas.diagonals import diag_embed, diagonal
 from manualgrad.formulas.flipping import flip
-from manualgrad.formulas.indexing import gather, getitem, narrow, setitem
+from manualgrad.formulas.gathering import gather
+from manualgrad.formulas.indexing import getitem, narrow, setitem
 from manualgrad.formulas.joining import cat
 from manualgrad.formulas.reductions import cumsum, sum
 from manualgrad.formulas.repeating import broadcast_to

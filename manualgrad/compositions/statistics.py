@@ -18,14 +18,15 @@ from manualgrad.formulas.conj import conj
 from manualgrad.formulas.diagonals import diagonal
 from manualgrad.formulas.elementwise import lerp
 from manualgrad.formulas.extremes import amax, amin
-from manualgrad.formulas.indexing import gather
+from manualgrad.formulas.gathering import gather
 from manualgrad.formulas.matmul import matmul
 from manualgrad.formulas.ordering import sort
 from manualgrad.formulas.powers import sqrt
-from manualgrad.formulas.reductions import Dim, sum
+from manualgrad.formulas.reductions import sum
 from manualgrad.formulas.repeating import broadcast_to
 from manualgrad.formulas.reshaping import reshape, squeeze, unsqueeze
 from manualgrad.formulas.transposing import movedim, t
+from manualgrad.parts.dims import Dim
 from manualgrad.public import public
 
 

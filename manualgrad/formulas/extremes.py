@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, call, gated, save, unbroadcast
-
-Dim = int | tuple[int, ...] | list[int] | None
+from manualgrad.parts.dims import Dim, kept_dims, reduced
 
 
 class AmaxFunction(Formula):
@@ -44,16 +43,16 @@ class AmaxFunction(Formula):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
         x, y = ctx.saved_tensors
-        kept = _kept(x.shape, ctx.dim)
+        kept = kept_dims(x.shape, ctx.dim)
         tie = (x == y.reshape(kept)).to(dy.dtype)
-        k = tie.sum(_dims(x.shape, ctx.dim), keepdim=True)
+        k = tie.sum(reduced(x.shape, ctx.dim), keepdim=True)
         return dy.reshape(kept) / k * tie, None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
         x, y = ctx.saved_tensors
-        tie = (x == y.reshape(_kept(x.shape, ctx.dim))).to(x_t.dtype)
-        dims = _dims(x.shape, ctx.dim)
+        tie = (x == y.reshape(kept_dims(x.shape, ctx.dim))).to(x_t.dtype)
+        dims = reduced(x.shape, ctx.dim)
         return (x_t * tie).sum(dims, ctx.keepdim) / tie.sum(dims, ctx.keepdim)
 
 
@@ -105,13 +104,13 @@ class MaxFunction(Formula):
     @staticmethod
     def backward(ctx: Any, dy: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
         (j,) = ctx.saved_tensors
-        kept = _kept(ctx.shape, ctx.dim)
+        kept = kept_dims(ctx.shape, ctx.dim)
         return dy.new_zeros(ctx.shape).scatter(ctx.dim, j.reshape(kept), dy.reshape(kept)), None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, *_: None) -> tuple[Tensor, None]:
         (j,) = ctx.saved_tensors
-        y_t = x_t.gather(ctx.dim, j.reshape(_kept(ctx.shape, ctx.dim)))
+        y_t = x_t.gather(ctx.dim, j.reshape(kept_dims(ctx.shape, ctx.dim)))
         return y_t.reshape(j.shape), None
 
 
@@ -214,20 +213,6 @@ def _mixed(x_t: Tensor | None, x_loses: Tensor, other_t: Tensor | None, other_lo
     pairs = (x_t, x_loses), (other_t, other_loses)
     terms = [_share(tangent, loses, ties) for tangent, loses in pairs if tangent is not None]
     return terms[0] if len(terms) == 1 else terms[0] + terms[1]
-
-
-def _dims(shape: torch.Size, dim: Dim) -> tuple[int, ...]:
-    """The reduced dimensions, counted from the front."""
-    if dim is None or dim == () or dim == []:
-        return tuple(range(len(shape)))
-    dims = (dim,) if isinstance(dim, int) else dim
-    return tuple(d % len(shape) for d in dims) if shape else ()
-
-
-def _kept(shape: torch.Size, dim: Dim) -> list[int]:
-    """`shape` with size 1 where it was reduced."""
-    dims = _dims(shape, dim)
-    return [1 if d in dims else n for d, n in enumerate(shape)]
 
 
 def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:

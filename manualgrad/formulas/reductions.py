@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, call, save
-
-Dim = int | tuple[int, ...] | list[int] | None
+from manualgrad.parts.dims import Dim, kept_dims, reduced
 
 
 class SumFunction(Formula):
@@ -41,7 +40,7 @@ class SumFunction(Formula):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
-        return dy.reshape(_kept(ctx.shape, ctx.dim)).expand(ctx.shape), None, None, None
+        return dy.reshape(kept_dims(ctx.shape, ctx.dim)).expand(ctx.shape), None, None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
@@ -71,7 +70,7 @@ class MeanFunction(Formula):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
-        dy = dy.reshape(_kept(ctx.shape, ctx.dim)) / max(_count(ctx.shape, ctx.dim), 1)
+        dy = dy.reshape(kept_dims(ctx.shape, ctx.dim)) / max(_count(ctx.shape, ctx.dim), 1)
         return dy.expand(ctx.shape), None, None, None
 
     @staticmethod
@@ -104,7 +103,7 @@ class VarFunction(Formula):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
         (x,) = ctx.saved_tensors
-        return dy.reshape(_kept(x.shape, ctx.dim)) * (ctx.twice * _centred(x, ctx.dim)), None, None, None
+        return dy.reshape(kept_dims(x.shape, ctx.dim)) * (ctx.twice * _centred(x, ctx.dim)), None, None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
@@ -138,7 +137,7 @@ class StdFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
         x, y = ctx.saved_tensors
         dvar = torch.where(y == 0, 0.0, dy / (2 * y))
-        return dvar.reshape(_kept(x.shape, ctx.dim)) * (ctx.twice * _centred(x, ctx.dim)), None, None, None
+        return dvar.reshape(kept_dims(x.shape, ctx.dim)) * (ctx.twice * _centred(x, ctx.dim)), None, None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
@@ -171,13 +170,13 @@ class LogsumexpFunction(Formula):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
         x, y = ctx.saved_tensors
-        kept = _kept(x.shape, ctx.dim)
+        kept = kept_dims(x.shape, ctx.dim)
         return dy.reshape(kept) * (x - y.reshape(kept)).exp(), None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
         x, y = ctx.saved_tensors
-        return (x_t * (x - y.reshape(_kept(x.shape, ctx.dim))).exp()).sum(ctx.dim, ctx.keepdim)
+        return (x_t * (x - y.reshape(kept_dims(x.shape, ctx.dim))).exp()).sum(ctx.dim, ctx.keepdim)
 
 
 class CumsumFunction(Formula):
@@ -211,23 +210,9 @@ class CumsumFunction(Formula):
         return torch.cumsum(x_t, ctx.dim, dtype=ctx.dtype)
 
 
-def _dims(shape: torch.Size, dim: Dim) -> tuple[int, ...]:
-    """The reduced dimensions, counted from the front."""
-    if dim is None or dim == () or dim == []:
-        return tuple(range(len(shape)))
-    dims = (dim,) if isinstance(dim, int) else dim
-    return tuple(d % len(shape) for d in dims) if shape else ()
-
-
-def _kept(shape: torch.Size, dim: Dim) -> list[int]:
-    """`shape` with size 1 where it was reduced."""
-    dims = _dims(shape, dim)
-    return [1 if d in dims else n for d, n in enumerate(shape)]
-
-
 def _count(shape: torch.Size, dim: Dim) -> int:
     """How many elements meet in one."""
-    return math.prod(shape[d] for d in _dims(shape, dim))
+    return math.prod(shape[d] for d in reduced(shape, dim))
 
 
 def _twice_over(n: float) -> float:
@@ -236,7 +221,7 @@ def _twice_over(n: float) -> float:
 
 
 def _centred(x: Tensor, dim: Dim) -> Tensor:
-    return x - x.mean(_dims(x.shape, dim), keepdim=True)
+    return x - x.mean(reduced(x.shape, dim), keepdim=True)
 
 
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:

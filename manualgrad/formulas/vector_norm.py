@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, call, norm_slope, save
-
-Dim = int | tuple[int, ...] | list[int] | None
+from manualgrad.parts.dims import Dim
 
 
 class VectorNormFunction(Formula):

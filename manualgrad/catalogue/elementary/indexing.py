@@ -8,7 +8,8 @@ from torch import Tensor
 from manualgrad import functional as F
 from manualgrad.catalogue.elementary.choice import MASK
 from manualgrad.catalogue.row import Row, constant, integers, normal, sample, signed_as
-from manualgrad.formulas.indexing import GatherFunction, GetitemFunction, IndexSelectFunction, SetitemFunction
+from manualgrad.formulas.gathering import GatherFunction, IndexSelectFunction
+from manualgrad.formulas.indexing import GetitemFunction, SetitemFunction
 from manualgrad.formulas.scatter import IndexAddFunction, ScatterAddFunction, ScatterFunction
 
 
