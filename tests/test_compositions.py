@@ -150,6 +150,20 @@ COMPOSITIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
         torch.quantile(x, 0.4, 1, interpolation=i) for i in ("lower", "higher", "nearest", "midpoint")
     ],
     "nanquantile": lambda x, a, v: (x + WITH_NAN).nanquantile(torch.tensor([0.1, 0.9]).double(), 1, keepdim=True),
+    "logcumsumexp of a number": lambda x, a, v: torch.logcumsumexp(v[0], 0),
+    "median": lambda x, a, v: (x.median(), x.median(1).values, torch.nanmedian(x + WITH_NAN, dim=0, keepdim=True)[0]),
+    "renorm": lambda x, a, v: (torch.renorm(x, 2, 0, 1.0), x.renorm(1, -1, 2.5)),
+    # special functions
+    "polygamma": lambda x, a, v: torch.polygamma(1, x.exp()) + x.exp().polygamma(2),
+    "mvlgamma": lambda x, a, v: torch.mvlgamma(x.exp() + 2, 3),
+    "entr": lambda x, a, v: torch.special.entr(x),
+    "ndtr": lambda x, a, v: torch.special.ndtr(x),
+    "degrees": lambda x, a, v: torch.deg2rad(x) + x.rad2deg(),
+    "frac": lambda x, a, v: x.frac(),
+    "ldexp": lambda x, a, v: torch.ldexp(x, v),
+    "float_power": lambda x, a, v: x.exp().float_power(v) + torch.float_power(2.0, x),
+    "xlogy with a number": lambda x, a, v: torch.xlogy(x, 2.0) + torch.xlogy(2.0, x.exp()),
+    "a draw": lambda x, a, v: x * torch.bernoulli(torch.sigmoid(x * 1e9)) + torch.normal(0 * x, 0.0),
     # Fourier transforms and complex numbers
     "fft": lambda x, a, v: (torch.fft.fft(x), torch.fft.ifft(x, 6, 0, "ortho"), torch.fft.fft(x, 2)),
     "rfft": lambda x, a, v: (torch.fft.rfft(x), torch.fft.irfft(torch.fft.rfft(a), n=3)),
@@ -218,6 +232,27 @@ def test_a_number_modulo_a_tensor_of_which_torch_has_no_derivative() -> None:
     with by_hand():
         y = torch.remainder(2, x)
     torch.testing.assert_close(torch.autograd.grad(y, x, upstream(y)), (dx,))
+
+
+def test_a_floor_of_a_quotient_has_the_derivative_0_which_torch_has_not() -> None:
+    x, v = drawn(3, 4), drawn(4)
+    with Tape() as tape:
+        y = x + x // 2 + 2 // x + torch.floor_divide(x, v)
+    tape.backward(y, upstream(y))
+    assert torch.equal(y, x + x // 2 + 2 // x + torch.floor_divide(x, v))
+    assert x.grad is not None
+    assert torch.equal(x.grad, upstream(y))
+    assert v.grad is not None
+    assert not v.grad.any()
+
+
+def test_scatter_reduce_of_more_values_than_it_takes_for_which_torch_fails() -> None:
+    x, src, index = drawn(3, 4), drawn(4, 5), torch.tensor([[0, 0], [1, 0], [3, 2]])
+    expected = torch.scatter_reduce(x, 1, index, src[:3, :2], "mean")
+    gradients = torch.autograd.grad(expected, (x, src), upstream(expected))
+    with by_hand():
+        y = x.scatter_reduce(1, index, src, "mean")
+    torch.testing.assert_close(torch.autograd.grad(y, (x, src), upstream(y)), gradients)
 
 
 def test_one_hot_has_no_derivative_and_is_on_the_shelf() -> None:

@@ -10,69 +10,19 @@ Shapes: the operands broadcast to y. Saves the operands that the slopes are made
 Source: any calculus book; the conventions where there is no derivative are torch's.
 """
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from manualgrad.formula import Formula, call, save, unbroadcast
+from manualgrad.formula import call
+from manualgrad.parts.elementwise import Elementwise
 from manualgrad.public import public
 
 Operand = Tensor | float
 
 
-class _Elementwise(Formula):
-    """`slopes` has a function of all operands for each of them; `needed` leaves out operands that no slope uses."""
-
-    slopes: ClassVar[tuple[Callable[..., Any], ...]]
-    needed: ClassVar[Callable[..., tuple[Any, ...]]] = staticmethod(lambda *operands: operands)
-
-    def __init_subclass__(cls) -> None:
-        slopes, needed = getattr(cls, "slopes", ()), cls.needed
-
-        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-            operands = needed(*inputs)
-            save(ctx, *[v if isinstance(v, Tensor) else None for v in operands])
-            ctx.numbers = [None if isinstance(v, Tensor) else v for v in operands]
-            ctx.operands = [(v.shape, v.is_complex()) if isinstance(v, Tensor) else None for v in inputs]
-            ctx.shape, ctx.dtype = output.shape, output.dtype
-
-        def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-            operands = _operands(ctx)
-            needs, more = ctx.needs_input_grad[: len(slopes)], ctx.needs_input_grad[len(slopes) :]
-            wanted = zip(slopes, ctx.operands, needs, strict=False)
-            gradients = [_back_to(x, _times(dy, f(*operands))) if need else None for f, x, need in wanted]
-            return *gradients, *(None for _ in more)
-
-        def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
-            operands, y_t = _operands(ctx), None
-            for f, t in zip(slopes, tangents, strict=False):
-                if t is not None:
-                    moved = _times(t, f(*operands))
-                    y_t = moved if y_t is None else y_t + moved
-            return y_t.to(ctx.dtype).expand(ctx.shape)  # type: ignore[union-attr]
-
-        for rule in (setup_context, backward, jvp):
-            setattr(cls, rule.__name__, staticmethod(rule))
-        super().__init_subclass__()
-
-
-def _operands(ctx: Any) -> list[Any]:
-    return [n if v is None else v for v, n in zip(ctx.saved_tensors, ctx.numbers, strict=True)]
-
-
-def _back_to(x: tuple[torch.Size, bool], gradient: Tensor) -> Tensor:
-    """`gradient` in the shape of an operand, and its real part for a real operand beside a complex one."""
-    shape, is_complex = x
-    return unbroadcast(gradient if is_complex or not gradient.is_complex() else gradient.real, shape)
-
-
-def _times(d: Tensor, slope: Any) -> Tensor:
-    return d if isinstance(slope, int) and slope == 1 else d * slope
-
-
-class LogaddexpFunction(_Elementwise):
+class LogaddexpFunction(Elementwise):
     r"""Logarithm of the sum of two exponentials.
 
         forward    y  = ln(e^x + e^other)
@@ -89,7 +39,7 @@ class LogaddexpFunction(_Elementwise):
         return torch.logaddexp(x, other)
 
 
-class Atan2Function(_Elementwise):
+class Atan2Function(Elementwise):
     r"""Angle of the point (other, x) with the positive horizontal axis.
 
         forward    y  = the angle in [-pi, pi] whose tangent is x / other
@@ -111,7 +61,7 @@ def _inverse(x: Tensor, other: Tensor) -> Tensor:
     return squares.masked_fill(squares == 0, torch.inf).reciprocal()
 
 
-class FmodFunction(_Elementwise):
+class FmodFunction(Elementwise):
     r"""Remainder of a division, with the sign of the dividend.
 
         forward    y  = x - n other,  n = x / other, rounded towards 0
@@ -128,7 +78,7 @@ class FmodFunction(_Elementwise):
         return torch.fmod(x, other)
 
 
-class RemainderFunction(_Elementwise):
+class RemainderFunction(Elementwise):
     r"""Remainder of a division, with the sign of the divisor.
 
         forward    y  = x - n other,  n = x / other, rounded down
@@ -145,7 +95,7 @@ class RemainderFunction(_Elementwise):
         return torch.remainder(x, other)
 
 
-class LerpFunction(_Elementwise):
+class LerpFunction(Elementwise):
     r"""The way from one to the other, as far as the weight says.
 
         forward    y  = x + w (end - x)
@@ -163,7 +113,7 @@ class LerpFunction(_Elementwise):
         return torch.lerp(x, end, weight)
 
 
-class AddcmulFunction(_Elementwise):
+class AddcmulFunction(Elementwise):
     r"""Something and a multiple of a product.
 
         forward    y  = x + value a b
@@ -182,7 +132,7 @@ class AddcmulFunction(_Elementwise):
         return torch.addcmul(x, a, b, value=value)
 
 
-class AddcdivFunction(_Elementwise):
+class AddcdivFunction(Elementwise):
     r"""Something and a multiple of a quotient.
 
         forward    y  = x + value a / b

@@ -84,4 +84,5 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.diagonal_scatter, torch.diagonal_scatter, Tensor.diagonal_scatter),
     (F.masked_scatter, torch.masked_scatter, Tensor.masked_scatter),
     (F.windows, Tensor.unfold),
+    (F.scatter_reduce, torch.scatter_reduce, Tensor.scatter_reduce),
 )

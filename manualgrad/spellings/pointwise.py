@@ -1,5 +1,6 @@
 """What treats every element by itself, or the elements of several tensors that meet."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,70 @@ def _where(condition: Tensor, *operands: Any) -> Any:
 def _where_else(input: Tensor, condition: Tensor, other: Any) -> Any:
     """`x.where(condition, other)`."""
     return F.where(condition, input, other)
+
+
+def _multivariate_lgamma(input: Tensor, p: int) -> Any:
+    """`torch.mvlgamma`, a sum of p logarithms of gamma functions."""
+    if not isinstance(p, int) or p < 1:
+        raise RuntimeError(f"mvlgamma: p must be at least 1, got {p}")
+    terms = F.lgamma(F.sub(F.unsqueeze(input, -1), torch.arange(p, dtype=input.dtype, device=input.device) / 2))
+    return F.add(F.sum(terms, -1), p * (p - 1) / 4 * math.log(math.pi))
+
+
+def _entropy(input: Tensor) -> Any:
+    """`torch.special.entr`, -x ln x, which is -inf for negative numbers."""
+    return F.masked_fill(F.neg(F.xlogy(input, input)), input < 0, -math.inf)
+
+
+def _normal_distribution(input: Tensor) -> Any:
+    """`torch.special.ndtr`, the share of a normal distribution that is below x."""
+    return F.mul(F.erfc(F.mul(input, -math.sqrt(0.5))), 0.5)
+
+
+def _times(factor: float) -> Callable[..., Any]:
+    """A change of unit."""
+
+    def spelled(input: Tensor) -> Any:
+        return F.mul(input, factor)
+
+    return spelled
+
+
+def _fraction(input: Tensor) -> Any:
+    """`torch.frac`, what is behind the point."""
+    return F.sub(input, F.trunc(input))
+
+
+def _times_power_of_two(input: Tensor, other: Tensor) -> Any:
+    """`torch.ldexp`."""
+    return F.mul(input, F.pow(2.0, other))
+
+
+def _double_power(input: Any, exponent: Any) -> Any:
+    """`torch.float_power`, a power in double precision."""
+
+    def doubled(x: Any) -> Any:
+        if not isinstance(x, Tensor):
+            return x
+        return F.to(x, torch.complex128 if x.is_complex() else torch.float64)
+
+    return F.pow(doubled(input), doubled(exponent))
+
+
+def _divided(input: Any, other: Any) -> Any:
+    """`x // y`."""
+    if not isinstance(input, Tensor):
+        input = torch.scalar_tensor(input, dtype=other.dtype, device=other.device)
+    return F.div(input, other, rounding_mode="floor")
+
+
+def _sampled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A draw of chance, whose result does not depend on its arguments in a differentiable way."""
+
+    def spelled(*args: Any, **keywords: Any) -> Any:
+        return function(*(a.detach() if isinstance(a, Tensor) else a for a in args), **keywords)
+
+    return spelled
 
 
 SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
@@ -79,4 +144,31 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (_where_else, Tensor.where),
     (F.masked_fill, torch.masked_fill, Tensor.masked_fill),
     (F.conj, torch.conj, Tensor.conj),
+    (F.erfinv, torch.erfinv, Tensor.erfinv, torch.special.erfinv),
+    (F.lgamma, torch.lgamma, Tensor.lgamma, torch.special.gammaln),
+    (F.digamma, torch.digamma, Tensor.digamma, torch.special.digamma, torch.special.psi),
+    (F.polygamma, torch.polygamma, torch.special.polygamma),
+    (swapped(F.polygamma), Tensor.polygamma),
+    (_multivariate_lgamma, torch.mvlgamma, Tensor.mvlgamma, torch.special.multigammaln),
+    (F.i0, torch.i0, Tensor.i0, torch.special.i0),
+    (F.sinc, torch.sinc, Tensor.sinc, torch.special.sinc),
+    (F.logit, torch.logit, Tensor.logit, torch.special.logit),
+    (F.logaddexp2, torch.logaddexp2, Tensor.logaddexp2),
+    (F.xlogy, torch.xlogy, Tensor.xlogy, torch.special.xlogy),
+    (F.hypot, torch.hypot, Tensor.hypot),
+    (F.copysign, torch.copysign, Tensor.copysign),
+    (F.fmax, torch.fmax, Tensor.fmax),
+    (F.fmin, torch.fmin, Tensor.fmin),
+    (_entropy, torch.special.entr),
+    (_normal_distribution, torch.special.ndtr),
+    (_times(math.pi / 180), torch.deg2rad, Tensor.deg2rad),
+    (_times(180 / math.pi), torch.rad2deg, Tensor.rad2deg),
+    (_fraction, torch.frac, Tensor.frac),
+    (_times_power_of_two, torch.ldexp, Tensor.ldexp),
+    (_double_power, torch.float_power, Tensor.float_power),
+    (_divided, torch.floor_divide, Tensor.floor_divide, Tensor.__floordiv__),
+    (swapped(_divided), Tensor.__rfloordiv__),
+    (_sampled(torch.bernoulli), torch.bernoulli, Tensor.bernoulli),
+    (_sampled(torch.normal), torch.normal),
+    (_sampled(torch.poisson), torch.poisson),
 )

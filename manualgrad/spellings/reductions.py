@@ -26,6 +26,13 @@ def _in_rows(input: Tensor) -> Any:
     return F.sort(input, 0).values
 
 
+def _shortened(input: Tensor, p: float, dim: int, maxnorm: float) -> Any:
+    """`torch.renorm`, which shortens the slices of `dim` that are longer than `maxnorm`."""
+    others = [d for d in range(input.dim()) if d != dim % input.dim()]
+    norm = F.vector_norm(input, p, others, True)
+    return F.mul(input, F.where(norm > maxnorm, F.div(maxnorm, F.add(norm, 1e-7)), 1.0))
+
+
 SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.sum, torch.sum, Tensor.sum),
     (F.mean, torch.mean, Tensor.mean),
@@ -54,4 +61,12 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.trapezoid, torch.trapezoid, torch.trapz),
     (F.cumulative_trapezoid, torch.cumulative_trapezoid),
     (_in_rows, torch.msort, Tensor.msort),
+    (F.logcumsumexp, torch.logcumsumexp, Tensor.logcumsumexp),
+    (F.cummax, torch.cummax, Tensor.cummax),
+    (F.cummin, torch.cummin, Tensor.cummin),
+    (F.kthvalue, torch.kthvalue, Tensor.kthvalue),
+    (F.median, torch.median, Tensor.median),
+    (F.nanmedian, torch.nanmedian, Tensor.nanmedian),
+    (F.mode, torch.mode, Tensor.mode),
+    (_shortened, torch.renorm, Tensor.renorm),
 )

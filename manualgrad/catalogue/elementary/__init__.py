@@ -13,6 +13,7 @@ from manualgrad.catalogue.elementary import (
     pointwise,
     reductions,
     shape,
+    special,
     statistics,
 )
 from manualgrad.catalogue.row import Row
@@ -31,4 +32,5 @@ ROWS: tuple[Row, ...] = (
     *ordering.ROWS,
     *fourier.ROWS,
     *statistics.ROWS,
+    *special.ROWS,
 )

@@ -4,6 +4,7 @@ import torch
 
 from manualgrad import functional as F
 from manualgrad.catalogue.row import Draw, Row, away_from, fixed, normal, sample, signed_as
+from manualgrad.formulas.logcumsumexp import LogcumsumexpFunction
 from manualgrad.formulas.products import CumprodFunction, ProdFunction
 from manualgrad.formulas.reductions import (
     CumsumFunction,
@@ -141,5 +142,17 @@ ROWS: tuple[Row, ...] = (
         ),
         extremes=(sample(fixed([1e-30, 1e-30]), 2), sample(fixed([1e30, 1.0]), 1)),
         realistic=sample(normal(512, 1024), 2, 1),
+    ),
+    Row(
+        F.logcumsumexp,
+        torch.logcumsumexp,
+        LogcumsumexpFunction,
+        samples=(
+            sample(normal(3, 4), 1),
+            sample(normal(3, 4, 2), -2),
+            sample(normal(0, 3), 1),
+        ),
+        extremes=(sample(fixed(-1e4, 0.0, 1e4), 0), sample(fixed([1e9, 1e9 + 1]), 0)),
+        realistic=sample(normal(512, 1024), 1),
     ),
 )
