@@ -7,12 +7,14 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loops.evaluation_loop import _EvaluationLoop
 from lightning.pytorch.loops.fetchers import _DataFetcher, _PrefetchDataFetcher
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.plugins.precision import Precision
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from lightning.pytorch.trainer.connectors.logger_connector.result import _ResultCollection, _ResultMetric
+from lightning.pytorch.trainer.states import RunningStage, TrainerFn
 
 from manualgrad.training.lean import NoProfiler
 from manualgrad.training.learners import Learner
@@ -38,6 +40,20 @@ class _Results(_ResultCollection):
         super().__setitem__(key, _Result(result.meta, result.is_tensor))
 
 
+class _ValidationLoop(_EvaluationLoop):
+    """Lightning's, that reads the signatures of the hooks once, not before each validation."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        super().__init__(trainer, TrainerFn.FITTING, RunningStage.VALIDATING, verbose=False, inference_mode=False)
+        self._results = _Results(training=False)
+        self._verified = False
+
+    def _verify_dataloader_idx_requirement(self) -> None:
+        if not self._verified:
+            super()._verify_dataloader_idx_requirement()
+            self._verified = True
+
+
 class LeanEpochLoop(_TrainingEpochLoop):
     """Lightning's loop over the batches of an epoch, that does not ask for what nobody has.
 
@@ -54,7 +70,7 @@ class LeanEpochLoop(_TrainingEpochLoop):
     def __init__(self, trainer: Trainer, min_steps: int | None, max_steps: int) -> None:
         super().__init__(trainer, min_steps, max_steps)
         self._results = _Results(training=True)
-        self.val_loop._results = _Results(training=False)
+        self.val_loop = _ValidationLoop(trainer)
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
         if self.is_lean(data_fetcher):

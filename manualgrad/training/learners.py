@@ -18,37 +18,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
-from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.regression import MeanAbsoluteError, R2Score
 
 from manualgrad.tape import Tape
 from manualgrad.training.distributed import summed
+from manualgrad.training.metrics import Accuracy, Mean
 
 Batch = tuple[Tensor, Tensor]
 
 
 class NonFiniteLoss(RuntimeError):
     """The loss became infinite or not a number; says after how many steps."""
-
-
-class Mean:
-    """The sum of a loss over rows, and their number, as plain numbers: a Metric costs as much as a training step."""
-
-    def __init__(self, total: float = 0.0, rows: int = 0) -> None:
-        self.total, self.rows = total, rows
-
-    def add(self, total: float, rows: int) -> None:
-        self.total += total
-        self.rows += rows
-
-    def state(self) -> list[float]:
-        return [self.total, self.rows]
-
-    def take(self) -> list[float]:
-        """The state, and begin anew."""
-        state = self.state()
-        self.total, self.rows = 0.0, 0
-        return state
 
 
 class Learner(LightningModule):
@@ -139,10 +119,16 @@ class Learner(LightningModule):
         (tape, recorded), self._recorded = self._recorded, None
         tape.backward(recorded, None if loss is recorded else torch.autograd.grad(loss, recorded)[0])
 
+    # What zero_grad() of an optimizer and of a module do, which takes as long as a layer.
+
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        for group in optimizer.param_groups:  # what optimizer.zero_grad() does, which takes longer than a layer
+        for group in optimizer.param_groups:
             for p in group["params"]:
                 p.grad = None
+
+    def on_validation_model_zero_grad(self) -> None:
+        for p in self.parameters():
+            p.grad = None
 
     def _follow(self, loss: Tensor, rows: int) -> float:
         """Add to the epoch's mean loss, over the rows of all processes.
@@ -245,7 +231,7 @@ class Classifier(Learner):
         if output not in ("scores", "probability"):
             raise ValueError(f"output must be 'scores' or 'probability', got {output!r}")
         if metrics is None:
-            metrics = {"accuracy": MulticlassAccuracy(classes, average="micro")}
+            metrics = {"accuracy": Accuracy()}
         super().__init__(network, loss, optimizer, scheduler, engine, metrics)
         self.classes = classes
         self.threshold = 0.5 if output == "probability" else 0.0

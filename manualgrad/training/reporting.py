@@ -83,9 +83,9 @@ class Report(EpochCallback):
         self._take_bar_away()
 
     def _add_row(self, trainer: lightning.Trainer) -> None:
-        epoch = trainer.current_epoch
-        found = numbers(trainer.callback_metrics, "train_") | numbers(trainer.callback_metrics, "val_")
-        watched = numbers(trainer.callback_metrics, "gradient_")  # by GradientParity and GradientFlow
+        epoch, metrics = trainer.current_epoch, trainer.callback_metrics
+        found = numbers(metrics, "train_") | numbers(metrics, "val_")
+        watched = numbers(metrics, "gradient_")  # by GradientParity and GradientFlow
         self.rows.append({"epoch": epoch, "step": trainer.global_step, **found, **watched})
         self._write()
         words = in_words(found)
