@@ -327,30 +327,6 @@ def broadcast_shape(*tensors: Tensor) -> torch.Size:
     return torch.broadcast_shapes(*(t.shape for t in tensors))
 
 
-def check_class_numbers(x: Tensor, t: Tensor, ignore_index: int, otherwise: str = "") -> None:
-    """Raise, with the exception type that torch has for it, if `t` does not number the classes in dimension 1 of `x`.
-
-    A one-dimensional x is one sample. `otherwise` says what else a target might be.
-    """
-    if x.dim() == 0:
-        raise ValueError("input needs a dimension for the classes, got shape ()")
-    dim = 1 if x.dim() > 1 else 0
-    expected = x.shape[:dim] + x.shape[dim + 1 :]
-    if t.shape != expected and not (x.dim() == 1 and t.shape == (1,)):
-        batch = t.dim() == 1 if x.dim() == 1 else t.dim() == 0 or x.shape[0] != t.shape[0]
-        raise (ValueError if batch else RuntimeError)(
-            f"target must have shape {tuple(expected)}{otherwise} for input {tuple(x.shape)}, got {tuple(t.shape)}"
-        )
-    if t.dtype not in (torch.int64, torch.uint8):
-        raise RuntimeError(f"target of shape {tuple(t.shape)} must hold class numbers, of dtype int64, got {t.dtype}")
-    wrong = t[(t != ignore_index) & ((t < 0) | (t >= x.shape[dim]))]
-    if wrong.numel():
-        raise IndexError(
-            f"target holds {wrong.flatten()[0].item()}, which is no class number: input {tuple(x.shape)} has "
-            f"{x.shape[dim]} classes, numbered from 0 (ignore_index is {ignore_index})"
-        )
-
-
 class _Wide:
     """A context whose saved tensors are float32 where they were half precision."""
 

@@ -194,7 +194,6 @@ def functions_on_the_shelf(*packages: str) -> dict[str, Callable[..., Any]]:
 SCREENFUL, FAMILY = 120, 300
 LONGER = {  # and why
     "attention": "its mathematics: blocks of queries, masks, heads that are shared, and dropout, in both directions",
-    "cross_entropy": "two kinds of target, each with the gradients of logits, of targets and of their weights",
 }
 
 

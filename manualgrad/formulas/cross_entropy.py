@@ -21,21 +21,13 @@ architecture.
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import _reduction
 from torch.nn import functional as F
 
-from manualgrad.formula import (
-    MINUS_ONE,
-    ZERO,
-    Formula,
-    call,
-    check_class_numbers,
-    moving,
-    save,
-    values_are_visible,
-)
+from manualgrad.formula import Formula, call, moving, save, unbroadcast
+from manualgrad.parts.distributions import along, distributions, onehot_gradient
+from manualgrad.parts.targets import check_class_targets
 
 
 class CrossEntropyFunction(Formula):
@@ -55,106 +47,39 @@ class CrossEntropyFunction(Formula):
         z, t, w = ctx.saved_tensors
         needs_z, needs_t, needs_w, _, _, _ = ctx.needs_input_grad
         if not needs_w and t.shape != z.shape:
-            return _onehot_backward(ctx, dy, z, t, w), None, None, None, None, None
-        dim, hot, u, q, n = _distributions(ctx, z, t, w)
+            return onehot_gradient(ctx, dy, z, t, w), None, None, None, None, None
+        dim, hot, u, q, n = distributions(ctx, z, t, w)
         log_p = z.log_softmax(dim)
         dl = dy.unsqueeze(dim) if ctx.reduction == "none" else dy / n
         dz = dt = dw = None
         if needs_z:
             dz = dl * (log_p.exp() * q.sum(dim, keepdim=True) - q)
         if needs_t:
-            dt = (ctx.s - 1) * dl * log_p if w is None else (ctx.s - 1) * dl * log_p * _along(w, z, dim)
+            dt = (ctx.s - 1) * dl * log_p if w is None else (ctx.s - 1) * dl * log_p * along(w, z, dim)
         if needs_w:
             dq = u * log_p
             if ctx.reduction == "mean" and t.shape != z.shape:
                 dq = dq - hot * ((q * log_p).sum() / n)
-            others = [d for d in range(z.dim()) if d != dim]
-            dw = -(dl * dq).sum(others) if others else -dl * dq
+            dw = unbroadcast(-dl * dq, along(w, z, dim).shape).reshape(w.shape)
         return dz, dt, dw, None, None, None
 
     @staticmethod
-    def jvp(
-        ctx: Any, z_t: Tensor | None, t_t: Tensor | None, w_t: Tensor | None, _: None, __: None, ___: None
-    ) -> Tensor:
+    def jvp(ctx: Any, z_t: Tensor | None, t_t: Tensor | None, w_t: Tensor | None, *_: None) -> Tensor:
         z, t, w = ctx.saved_tensors
-        dim, hot, u, q, n = _distributions(ctx, z, t, w)
+        dim, hot, u, q, n = distributions(ctx, z, t, w)
         z_t, t_t = moving(z_t, t_t)
-        q_t = (1 - ctx.s) * t_t if w is None else (1 - ctx.s) * t_t * _along(w, z, dim)
+        q_t = (1 - ctx.s) * t_t if w is None else (1 - ctx.s) * t_t * along(w, z, dim)
         if w_t is not None:
-            q_t = q_t + u * _along(w_t, z, dim)
+            q_t = q_t + u * along(w_t, z, dim)
         log_p = z.log_softmax(dim)
         l_t = q_t * log_p + q * (z_t - (log_p.exp() * z_t).sum(dim, keepdim=True))
-        if ctx.reduction == "none":
-            return -l_t.sum(dim)
         if w_t is not None and ctx.reduction == "mean" and t.shape != z.shape:
-            l_t = l_t - hot * _along(w_t, z, dim) * ((q * log_p).sum() / n)
-        return -l_t.sum() / n
+            l_t = l_t - hot * along(w_t, z, dim) * ((q * log_p).sum() / n)
+        return -l_t.sum(dim) if ctx.reduction == "none" else -l_t.sum() / n
 
     @staticmethod
     def check(z: Tensor, t: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, s: float) -> None:
-        if t.shape != z.shape:
-            check_class_numbers(z, t, ignore_index, otherwise=f" (class numbers) or {tuple(z.shape)} (probabilities)")
-        elif not t.is_floating_point():
-            raise RuntimeError(
-                f"target has the shape of input, {tuple(z.shape)}, so it must hold probabilities, of a floating-point "
-                f"dtype, got {t.dtype}"
-            )
-
-
-def _onehot_backward(ctx: Any, dy: Tensor, z: Tensor, t: Tensor, w: Tensor | None) -> Tensor:
-    """dz for class numbers, without writing the onehot rows out: all but one entry of p - onehot is that of p."""
-    dim = 1 if z.dim() > 1 else 0
-    t = t if t.dtype is torch.int64 else t.long()
-    t = t.unsqueeze(1) if dim else t.reshape(1)
-    if w is None and not ctx.s and _is_plain(z, t, ctx.ignore_index):  # the same in half as many kernels
-        e = z.softmax(dim).scatter_add(dim, t, MINUS_ONE[z.dtype].expand_as(t))
-        if ctx.reduction == "mean":
-            return torch.addcmul(ZERO[z.dtype], e, dy, value=1 / t.numel())
-        return e * (dy.reshape(t.shape) if ctx.reduction == "none" else dy)
-    kept = t != ctx.ignore_index
-    index = t.clamp(0, z.shape[dim] - 1)  # an ignored number may lie anywhere; its row gets no gradient
-    dl = dy.reshape(t.shape) if ctx.reduction == "none" else dy
-    if w is None:
-        dl = dl / torch.count_nonzero(kept) if ctx.reduction == "mean" else dl
-        g = dl.where(kept, 0.0)
-    else:
-        weights = torch.where(kept, w[index], 0.0)
-        dl = dl / weights.sum() if ctx.reduction == "mean" else dl
-        g = torch.where(kept, dl * weights, 0.0)
-    p = z.softmax(dim)
-    if not ctx.s:
-        return (p * g).scatter_add_(dim, index, -g)
-    spread = torch.where(kept, dl * (ctx.s / z.shape[dim]), 0.0)  # what smoothing gives to every class
-    dz = p * g - spread if w is None else p * ((1 - ctx.s) * g + spread * w.sum()) - spread * _along(w, z, dim)
-    return dz.scatter_add_(dim, index, (ctx.s - 1) * g)
-
-
-def _is_plain(z: Tensor, t: Tensor, ignore_index: int) -> bool:
-    """Whether no class is ignored, if a look at the numbers may tell: on a CPU, where looking costs no waiting."""
-    may_look = type(t) is Tensor and t.is_cpu and t.numel() > 0 and z.dtype in ZERO and values_are_visible()
-    return may_look and ignore_index < 0 and t.min().item() >= 0
-
-
-def _distributions(ctx: Any, z: Tensor, t: Tensor, w: Tensor | None) -> tuple[int, Tensor, Tensor, Tensor, Any]:
-    """The dimension of the classes; t, u and q written out for every class; and n."""
-    dim = 1 if z.dim() > 1 else 0
-    kept: Any = 1
-    if t.shape != z.shape:
-        t = t.unsqueeze(1) if dim else t.reshape(1)
-        kept = (t != ctx.ignore_index).to(z.dtype)
-        t = (t == _along(torch.arange(z.shape[dim], device=z.device), z, dim)) * kept
-    u = (1 - ctx.s) * t + ctx.s / z.shape[dim] * kept if ctx.s else t
-    if w is not None:
-        w = _along(w, z, dim)
-    n: Any = 1
-    if ctx.reduction == "mean":
-        n = z.numel() // z.shape[dim] if isinstance(kept, int) else (t if w is None else w * t).sum()
-    return dim, t, u, u if w is None else w * u, n
-
-
-def _along(values: Tensor, z: Tensor, dim: int) -> Tensor:
-    """One value per class, shaped to meet z."""
-    return values.view(-1, *[1] * (z.dim() - 1 - dim))
+        check_class_targets(z, t, ignore_index)
 
 
 def cross_entropy(
@@ -190,11 +115,5 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
     """Drop-in `torch.nn.CrossEntropyLoss` computed by `manualgrad.functional.cross_entropy`."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return cross_entropy(
-            input,
-            target,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-            label_smoothing=self.label_smoothing,
-        )
+        settings = self.weight, None, self.ignore_index, None, self.reduction, self.label_smoothing
+        return cross_entropy(input, target, *settings)

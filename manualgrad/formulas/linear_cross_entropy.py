@@ -27,8 +27,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.formula import Formula, check_class_numbers, save
+from manualgrad.formula import Formula, save
 from manualgrad.parts.rows_at_a_time import Rows
+from manualgrad.parts.targets import check_class_numbers
 
 
 class LinearCrossEntropyFunction(Formula):

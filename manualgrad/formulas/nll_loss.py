@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import _reduction
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, call, check_class_numbers, moving, save
+from manualgrad.formula import Formula, call, moving, save
+from manualgrad.parts.targets import check_class_numbers
 
 
 class NLLLossFunction(Formula):

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from manualgrad.formula import HALF
+from manualgrad.parts.distributions import along, numbers, onehot_slope
 
 _ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
@@ -54,10 +55,7 @@ class Rows:
             return 1
         if self.probable:
             return self.t.numel() // self.shape[0]
-        kept = self.t != self.ignore_index
-        if self.class_weight is None:
-            return torch.count_nonzero(kept)
-        return torch.where(kept, self.class_weight[torch.where(kept, self.t, 0)], 0.0).sum()
+        return numbers(self.t, self.class_weight, self.ignore_index, self.shape[0]).total()
 
     def reduced(self, losses: list[Tensor]) -> Tensor:
         loss = torch.cat(losses)
@@ -112,26 +110,15 @@ class Rows:
 
     def slopes(self, z: Tensor, t: Tensor, dl: Tensor) -> tuple[Tensor, Any, Any]:
         """Gradients of some rows' losses, times `dl`: of logits and, of probabilities and their weights, by element."""
-        w, share = self.class_weight, self.s / self.shape[0]
-        w = None if w is None else w.view(-1, *[1] * (z.dim() - 2))
         if self.probable:
             log_p = z.log_softmax(1)
-            u = (1 - self.s) * t + share
+            w = None if self.class_weight is None else along(self.class_weight, z, 1)
+            u = (1 - self.s) * t + self.s / self.shape[0]
             q = u if w is None else u * w
             dt = (self.s - 1) * dl * log_p
             return dl * (log_p.exp() * q.sum(1, keepdim=True) - q), dt if w is None else dt * w, -dl * u * log_p
-        t = t.unsqueeze(1)
-        kept, index = t != self.ignore_index, t.clamp(0, self.shape[0] - 1)
-        r = torch.where(kept, dl if self.class_weight is None else dl * self.class_weight[index], 0.0)
-        p, g = z.softmax(1), (1 - self.s) * r
-        if not self.s:
-            dz = p * r
-        elif w is None:
-            dz = p * r - torch.where(kept, dl * share, 0.0)
-        else:
-            spread = torch.where(kept, dl * share, 0.0)
-            dz = p * (g + spread * w.sum()) - spread * w
-        return dz.scatter_add_(1, index, -g), None, None
+        targets = numbers(t.unsqueeze(1), self.class_weight, self.ignore_index, self.shape[0])
+        return onehot_slope(z, 1, targets, dl, self.class_weight, self.s), None, None
 
     def gradients(self, dy: Tensor, needs: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
         """Going through the rows again."""

@@ -1,4 +1,4 @@
-"""Targets that are class numbers: what losses of scores share."""
+"""What losses of scores ask of targets that are class numbers."""
 
 import torch
 from torch import Tensor
@@ -33,4 +33,39 @@ def check_numbers(x: Tensor, t: Tensor, least: int = 0) -> None:
         raise RuntimeError(
             f"target holds {wrong.flatten()[0].item()}, which is no class number{' and not -1' * (least < 0)}: "
             f"input {tuple(x.shape)} has {classes} classes, numbered from 0"
+        )
+
+
+def check_class_targets(x: Tensor, t: Tensor, ignore_index: int) -> None:
+    """Raise, as torch does, if `t` neither numbers the classes in dimension 1 of `x` nor has probabilities of them."""
+    if t.shape != x.shape:
+        check_class_numbers(x, t, ignore_index, otherwise=f" (class numbers) or {tuple(x.shape)} (probabilities)")
+    elif not t.is_floating_point():
+        raise RuntimeError(
+            f"target has the shape of input, {tuple(x.shape)}, so it must hold probabilities, of a floating-point "
+            f"dtype, got {t.dtype}"
+        )
+
+
+def check_class_numbers(x: Tensor, t: Tensor, ignore_index: int, otherwise: str = "") -> None:
+    """Raise, with the exception type that torch has for it, if `t` does not number the classes in dimension 1 of `x`.
+
+    A one-dimensional x is one sample. `otherwise` says what else a target might be.
+    """
+    if x.dim() == 0:
+        raise ValueError("input needs a dimension for the classes, got shape ()")
+    dim = 1 if x.dim() > 1 else 0
+    expected = x.shape[:dim] + x.shape[dim + 1 :]
+    if t.shape != expected and not (x.dim() == 1 and t.shape == (1,)):
+        batch = t.dim() == 1 if x.dim() == 1 else t.dim() == 0 or x.shape[0] != t.shape[0]
+        raise (ValueError if batch else RuntimeError)(
+            f"target must have shape {tuple(expected)}{otherwise} for input {tuple(x.shape)}, got {tuple(t.shape)}"
+        )
+    if t.dtype not in (torch.int64, torch.uint8):
+        raise RuntimeError(f"target of shape {tuple(t.shape)} must hold class numbers, of dtype int64, got {t.dtype}")
+    wrong = t[(t != ignore_index) & ((t < 0) | (t >= x.shape[dim]))]
+    if wrong.numel():
+        raise IndexError(
+            f"target holds {wrong.flatten()[0].item()}, which is no class number: input {tuple(x.shape)} has "
+            f"{x.shape[dim]} classes, numbered from 0 (ignore_index is {ignore_index})"
         )
