@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 import manualgrad
+from manualgrad import Tape, nn
 from manualgrad import functional as F
-from manualgrad import nn
+from manualgrad.formula import FormulaError
 
 NUMBERS = torch.tensor([[1, 2, 1], [3, 0, 2]])
 
@@ -77,6 +78,17 @@ def test_nested_bags() -> None:
         mine, torchs = (f(nested, weight, **keywords) for f in (F.embedding_bag, torch.nn.functional.embedding_bag))
         torch.testing.assert_close(mine, torchs)
         torch.testing.assert_close(*(torch.autograd.grad(y.sum(), weight)[0] for y in (mine, torchs)))
+
+
+def test_nested_weights_are_refused_on_the_tape_by_name() -> None:
+    offsets = torch.tensor([0, 2, 3])
+    nested = torch.nested.nested_tensor_from_jagged(torch.tensor([1, 2, 3]), offsets)
+    w = torch.nested.nested_tensor_from_jagged(torch.arange(3.0).double(), offsets).requires_grad_()
+    with Tape(), pytest.raises(FormulaError, match="no formula for the values of nested per_sample_weights"):
+        torch.nn.functional.embedding_bag(nested, table(), mode="sum", per_sample_weights=w)
+    y = F.embedding_bag(nested, table(), mode="sum", per_sample_weights=w)
+    (dw,) = torch.autograd.grad(y.sum(), w)
+    torch.testing.assert_close(dw.values(), table()[torch.tensor([1, 2, 3])].sum(1))
 
 
 def test_what_comes_after_the_last_offset_is_in_no_bag() -> None:

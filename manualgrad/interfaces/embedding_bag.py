@@ -8,7 +8,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from manualgrad.formula import call
+from manualgrad.formula import FormulaError, active, call
 from manualgrad.formulas.embedding_bag import MODES, EmbeddingBagFunction
 from manualgrad.public import public
 
@@ -50,6 +50,11 @@ def embedding_bag(
     if input.is_nested:
         offsets, include_last_offset = input.offsets(), True  # type: ignore[attr-defined]
         input = input.values().reshape(-1)
+        if active.tape is not None and active.tape.tracks(per_sample_weights):
+            raise FormulaError(
+                "embedding_bag: the tape has no formula for the values of nested per_sample_weights; "
+                "give input and per_sample_weights in a row, with offsets"
+            )
         per_sample_weights = None if per_sample_weights is None else per_sample_weights.values().reshape(-1)
     elif input.dim() == 2:
         offsets = torch.arange(0, input.numel(), input.shape[1], dtype=input.dtype, device=input.device)
