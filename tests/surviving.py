@@ -54,10 +54,12 @@ def run(config, run):
 
 
 def once(config, run, epochs):
+    import os
     import random
 
     import numpy as np
     import torch
+    from lightning.pytorch.callbacks import Callback
 
     from manualgrad import nn
 
@@ -71,6 +73,14 @@ def once(config, run, epochs):
         def __getitem__(self, row):
             noise = torch.rand(30) + random.random() + (np.random.rand() if config.workers == 0 else 0)
             return self.x[row] + 0.01 * noise, self.y[row]
+
+    class Signals(Callback):
+        """SIGNAL="1 9 15": the second process sends itself SIGTERM in step 9."""
+
+        def on_train_batch_start(self, trainer, learner, batch, batch_idx):
+            rank, step, number = map(int, os.environ.get("SIGNAL", "0 0 0").split())
+            if (trainer.global_rank, trainer.global_step + 1) == (rank, step):
+                os.kill(os.getpid(), number)
 
     class Data(training.BreastCancer):
         def train_dataloader(self):
@@ -86,7 +96,7 @@ def once(config, run, epochs):
         network, nn.BCEWithLogitsLoss(), config.optimizer.build,
         config.optimizer.scheduler(config.trainer.max_epochs), classes=2, engine=config.engine,
     )
-    return training.fit(learner, data, dataclasses.replace(config.trainer, max_epochs=epochs), run)
+    return training.fit(learner, data, dataclasses.replace(config.trainer, max_epochs=epochs), run, [Signals()])
 '''
 
 

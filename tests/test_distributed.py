@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from manualgrad.cli import main
+from manualgrad.training.checkpoints import read_checkpoint
 from tests.distributed_worker import MODELS
+from tests.surviving import outcome, with_a_recipe
 
 CASES = [
     *(f"{strategy} {name}" for strategy in ("DDP", "FSDP2") for name in MODELS),
@@ -83,6 +86,45 @@ def test_a_run_of_two_processes_is_the_run_of_one(launcher: str, tmp_path: Path)
     assert len(one) == len(both) == 3
     for a, b in zip(one, both, strict=True):
         assert a == pytest.approx(b, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("launcher", "rank", "number"),
+    [
+        ("lightning", 0, signal.SIGKILL),
+        ("lightning", 0, signal.SIGTERM),
+        ("lightning", 1, signal.SIGTERM),
+        ("torchrun", 1, signal.SIGKILL),
+    ],
+)
+def test_a_run_of_two_processes_goes_on_to_the_last_bit(
+    launcher: str, rank: int, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With dropout, which differs between the two, and a schedule; ended within its second epoch of 8 steps."""
+    with_a_recipe(tmp_path, monkeypatch)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+
+    def train(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *LAUNCHERS[launcher], "train", "own.py", *words]
+        given = environment | more | {"MASTER_PORT": str(free_port())}
+        return subprocess.run(command, env=given, capture_output=True, text=True, timeout=300)
+
+    words = ("--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.checkpoint_steps=3")
+    whole = train(*words, "--out", "whole")
+    assert whole.returncode == 0, whole.stderr
+    ended = train(*words, "--out", "run", SIGNAL=f"{rank} 13 {number}")
+    if number == signal.SIGTERM:  # whichever got it, both end after the same step
+        assert ended.returncode == 143
+        assert (
+            ended.stderr
+            == "manualgrad train own.py: ended by SIGTERM; go on with: manualgrad train own.py --resume run\n"
+        )
+    assert ended.returncode
+    assert read_checkpoint(Path("run/checkpoints/last.ckpt"))["global_step"] == (13 if number == signal.SIGTERM else 12)
+    resumed = train("--resume", "run")
+    assert resumed.returncode == 0, resumed.stderr
+    assert outcome(Path("run")) == outcome(Path("whole"))
 
 
 @pytest.mark.slow

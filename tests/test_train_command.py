@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from manualgrad.arguments import Mistake
-from manualgrad.training.command import main
+from manualgrad.training.command import _elsewhere, main
 from manualgrad.training.overview import overview
 from manualgrad.training.recipe import recipes
 
@@ -144,6 +144,22 @@ def test_the_answer_comes_at_once(words: list[str]) -> None:
     taken, done = seconds(sys.executable, "-c", code, "train", *words)
     assert done.returncode == (2 if "--hiden" in words else 0)
     assert taken < 0.5
+
+
+@pytest.mark.parametrize("out", [["--out", "run"], ["--out=run"], []])
+def test_a_process_that_is_not_the_first_leaves_its_results_elsewhere(out: list[str]) -> None:
+    assert _elsewhere(["digits", *out, "--seed", "3"], Path("there")) == ["digits", "--seed", "3", "--out", "there"]
+
+
+@pytest.mark.parametrize("resume", [["--resume", "run"], ["--resume=run"]])
+def test_a_process_that_is_not_the_first_goes_on_from_a_copy(resume: list[str], tmp_path: Path) -> None:
+    words = [word.replace("run", str(tmp_path / "run")) for word in ["digits", *resume]]
+    there = tmp_path / "there"
+    assert _elsewhere(words, there) == ["digits", "--resume", str(tmp_path / "run")]  # which will be told: it is not
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").write_text("state")
+    assert _elsewhere(words, there) == ["digits", "--resume", str(there)]
+    assert (there / "checkpoints" / "last.ckpt").read_text() == "state"
 
 
 def test_the_list_of_recipes(capsys: pytest.CaptureFixture[str]) -> None:

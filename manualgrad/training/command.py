@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 from manualgrad.arguments import Mistake
+from manualgrad.training.files import PART
 from manualgrad.training.overview import main_figure, overview
 from manualgrad.training.recipe import recipes
 from manualgrad.training.request import Request, request_of
@@ -43,22 +46,48 @@ def main(argv: Sequence[str]) -> int:
             return 0 if train(argv[0], argv[1:]) else FAILED
     except Interrupted as interrupted:
         return 128 + interrupted.number  # as a shell reports a program that a signal has ended
+    return 0
 
 
 @contextmanager
 def _alone_with_the_results(argv: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Of the processes of a run the first one tells and keeps what came out; the others do so where nobody looks."""
+    """Of the processes of a run the first one tells and keeps what came out; the others do so where nobody looks.
+
+    That a signal ended the run is no failure of theirs: Lightning kills the first one where another has failed.
+    """
     numbers = [os.environ[name] for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ]
     if not numbers or numbers[0] == "0":
         yield argv
         return
-    previous = ("", *argv)
-    is_out = (
-        word.startswith("--out=") or "--out" in (word, before) for before, word in zip(previous, argv, strict=False)
-    )
-    kept = [word for word, out in zip(argv, is_out, strict=True) if not out]
-    with tempfile.TemporaryDirectory() as scratch, open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-        yield [*kept, "--out", str(Path(scratch, "run"))]
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        open(os.devnull, "w") as nowhere,
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),
+        suppress(Interrupted),
+    ):
+        yield _elsewhere(argv, Path(scratch, "run"))
+
+
+def _elsewhere(argv: Sequence[str], folder: Path) -> list[str]:
+    """The arguments for a process whose results go into this folder, or that goes on there from a copy of the run."""
+    options: dict[str, str] = {}
+    words: list[str] = []
+    for before, word in itertools.pairwise(("", *argv)):
+        option, equals, value = word.partition("=")
+        if before in ("--out", "--resume"):
+            options[before] = word
+        elif option in ("--out", "--resume"):
+            options[option] = value if equals else ""
+        else:
+            words.append(word)
+    begun = Path(options.get("--resume", ""))
+    if "--resume" not in options:
+        return [*words, "--out", str(folder)]
+    if begun.is_dir():
+        shutil.copytree(begun, folder, ignore=shutil.ignore_patterns(PART.format("*"), "csv", "tensorboard"))
+        begun = folder
+    return [*words, "--resume", str(begun)]
 
 
 def train(name: str, argv: Sequence[str]) -> Path | None:

@@ -7,10 +7,13 @@ processes for the run to be the one of a single process.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 def share(batch: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -26,18 +29,37 @@ def share(batch: Sequence[Tensor]) -> tuple[Tensor, ...]:
 
 def summed(*numbers: float) -> list[float]:
     """Each number summed over the processes."""
+    return _reduced(numbers, dist.ReduceOp.SUM)
+
+
+def largest(*numbers: float) -> list[float]:
+    """The largest that any of the processes has of each number."""
+    return _reduced(numbers, dist.ReduceOp.MAX)
+
+
+def _reduced(numbers: Sequence[float], how: dist.ReduceOp.RedOpType) -> list[float]:
     if not dist.is_initialized():
         return list(numbers)
     device = torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else None
     total = torch.tensor(numbers, dtype=torch.float64, device=device)
-    dist.all_reduce(total)
+    dist.all_reduce(total, how)
     return total.tolist()
+
+
+def of_each(value: T) -> list[T]:
+    """The values of all processes, in their order."""
+    if not dist.is_initialized():
+        return [value]
+    values = [value] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def own(values: Sequence[T]) -> T:
+    """This process's value of those that `of_each` gave."""
+    return values[dist.get_rank() if dist.is_initialized() else 0]
 
 
 def gathered(tensor: Tensor) -> Tensor:
     """The rows of all processes, in the order of the processes, on the CPU."""
-    if not dist.is_initialized():
-        return tensor.cpu()
-    parts: list[Tensor] = [tensor] * dist.get_world_size()
-    dist.all_gather_object(parts, tensor.cpu())
-    return torch.cat(parts)
+    return torch.cat(of_each(tensor.cpu()))

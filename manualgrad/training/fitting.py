@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -90,7 +91,6 @@ def _fit(
     best = KeepBest(run.last.with_name("best.ckpt"))
     report = Report(run, settings.max_epochs, say)
     resume = ExactResume(run.last, settings.checkpoint_seconds, settings.checkpoint_steps)
-    exact = [resume] if settings.processes == 1 else []
     with _quiet():
         trainer = lightning.Trainer(
             max_epochs=settings.max_epochs,
@@ -100,7 +100,7 @@ def _fit(
             strategy=settings.strategy,
             use_distributed_sampler=False,
             precision=settings.precision,
-            callbacks=[*callbacks, *watching, report, *exact, best],
+            callbacks=[*callbacks, *watching, report, resume, best],
             plugins=[SafeCheckpoints()],
             profiler=NoProfiler(),
             enable_checkpointing=False,
@@ -113,8 +113,12 @@ def _fit(
         lean(trainer)
         try:
             trainer.fit(learner, data, ckpt_path=last)
-        except Exception as error:
-            if last and not resume.started:
+        except BaseException as error:
+            if resume.started:
+                raise
+            if launcher := trainer.strategy.launcher:  # the processes that it started may not be there yet
+                launcher.kill(signal.SIGTERM)
+            if last and isinstance(error, Exception):
                 raise CheckpointError(f"{last}: not a checkpoint of this run: {error}") from None
             raise
         trainer.test(learner, data, verbose=False)

@@ -51,8 +51,6 @@ def request_of(name: str, argv: Sequence[str]) -> Request:
     settings = parser.dump(options)
     if "splits" in record and not hasattr(getattr(config, "data", None), "split"):
         raise Mistake(f"--splits: {name} has no data.split")
-    if "resume" in own and getattr(getattr(config, "trainer", None), "processes", 1) > 1:
-        raise Mistake("--resume goes on with runs of one process only; this one had more")
     if "splits" in record and "sweep" in record:
         raise Mistake("--splits and --sweep go one at a time")
     points = _points(recipe, parser, options, record.get("sweep", []))

@@ -4,7 +4,7 @@ What Lightning saves by itself is not enough for that: it keeps no state of the 
 anew, and a checkpoint made after the last step of an epoch leaves the validation out. Here
 
     the order of the rows    is a function of seed and epoch, and the loader knows at which batch it is (`loading.py`)
-    the random numbers       are saved with the weights and put back before the next batch is drawn
+    the random numbers       of each process are saved with the weights and put back before the next batch is drawn
     the places to save       are after any step but the last of an epoch, and at the start of an epoch, with the metrics
                              of the one before complete
 
@@ -21,6 +21,7 @@ from typing import Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from manualgrad.training.checkpoints import CheckpointError
+from manualgrad.training.distributed import largest, of_each, own
 from manualgrad.training.lean import EpochCallback
 from manualgrad.training.randomness import random_state, set_random_state
 from manualgrad.training.stopping import Interrupted, StopLater
@@ -34,8 +35,8 @@ class ExactResume(EpochCallback):
     `Batches` and `Loader` can.
 
     On Ctrl-C and SIGTERM the step that runs is finished and saved, and Interrupted is raised; if that takes longer than
-    `stopping.PATIENCE` the checkpoint of an earlier step stays. With several processes the times to save are counted
-    in steps and epochs only, for clocks differ.
+    `stopping.PATIENCE` the checkpoint of an earlier step stays. Several processes do all that after the same step:
+    where a signal has reached one of them, or it is time to save by one's clock, all are told when the step ends.
     """
 
     def __init__(self, path: str | Path, seconds: float = 10.0, steps: int | None = None) -> None:
@@ -61,11 +62,11 @@ class ExactResume(EpochCallback):
     # begun, on_train_epoch_start; then the first batch is drawn.
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._random = state_dict["random"]
+        self._random = own(state_dict["random"])
         self._mid_epoch = state_dict["mid_epoch"]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"random": random_state(), "mid_epoch": self._mid_epoch}
+        return {"random": of_each(random_state()), "mid_epoch": self._mid_epoch}
 
     def on_train_start(self, trainer: Any, learner: Any) -> None:
         if not hasattr(trainer.train_dataloader, "load_state_dict"):
@@ -97,16 +98,16 @@ class ExactResume(EpochCallback):
 
     def _save_if_due(self, trainer: Any, mid_epoch: bool) -> None:
         assert self._stop is not None
-        late = trainer.world_size == 1 and time.monotonic() - self._saved >= self.seconds
+        late, received = largest(time.monotonic() - self._saved >= self.seconds, self._stop.received or 0)
         counted = self.steps is not None and trainer.global_step % self.steps == 0
-        if not (late or counted or self._stop.received):
+        if not (late or counted or received):
             return
         self._mid_epoch = mid_epoch
         trainer.save_checkpoint(self.path)
         self._mid_epoch = None
         self._saved = time.monotonic()
-        if self._stop.received:
-            raise Interrupted(self._stop.received)
+        if received:
+            raise Interrupted(int(received))
 
     def on_save_checkpoint(self, trainer: Any, learner: Any, checkpoint: dict[str, Any]) -> None:
         if self._mid_epoch is False:  # the epoch that is about to start has been counted as ready: it will be again

@@ -69,7 +69,7 @@ class GradientFlow(Callback):
 
     def on_train_epoch_end(self, trainer: Any, learner: Any) -> None:
         for name, rms in self._latest.items():
-            learner.log(f"gradient_rms/{name}", rms)
+            learner.log(f"gradient_rms/{name}", rms, rank_zero_only=True)
 
     def on_train_end(self, trainer: Any, learner: Any) -> None:
         if self.file is not None:

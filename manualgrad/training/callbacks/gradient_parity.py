@@ -52,7 +52,7 @@ class GradientParity(Callback):
             self.compared += 1
 
     def on_train_epoch_end(self, trainer: Any, learner: Any) -> None:
-        learner.log("gradient_parity", self.largest)
+        learner.log("gradient_parity", self.largest, rank_zero_only=True)
 
     def summary(self) -> str:
         """What was found in the run, in a sentence."""
