@@ -345,7 +345,7 @@ def test_a_sweep_is_a_folder_for_each_value_a_table_and_a_picture(
     assert sorted(path.name for path in folder.iterdir()) == sorted([*points, *kept])
     assert (folder / "table.txt").read_text() in capsys.readouterr().out
     table = [line.split() for line in (folder / "table.txt").read_text().splitlines()]
-    assert table[0] == ["optimizer.lr", "hidden", "test_loss", "test_mae", "test_r2"]
+    assert table[0] == ["optimizer.lr", "hidden", "test_loss", "test_r2", "test_mae"]
     assert [row[:2] for row in table[1:]] == [[lr, w] for lr in (".01", "1e12") for w in ("2", "3")]
     alone = Path("alone")
     assert (
@@ -367,6 +367,6 @@ def test_a_sweep_is_a_folder_for_each_value_a_table_and_a_picture(
     )
     found = json.loads((folder / points[1] / "metrics.json").read_text())
     assert found == json.loads((alone / "metrics.json").read_text())
-    assert table[2][4] == f"{found['test_r2']:.4g}"
+    assert table[2][3] == f"{found['test_r2']:.4g}"
     assert [row[2:] for row in table[3:]] == [["diverged"] * 3] * 2
-    assert "test_mae of 4 settings (runs/diabetes/1, --fast)" in overview()
+    assert "test_r2 of 4 settings (runs/diabetes/1, --fast)" in overview()
