@@ -5,7 +5,9 @@ What is right is told without `check`: the mutant's gradients, first and second,
 
 from __future__ import annotations
 
+import ast
 import functools
+import importlib
 import inspect
 import marshal
 import sys
@@ -49,7 +51,17 @@ class Score:
 def _of_the_formula(row: Row) -> list[Mutant]:
     file = inspect.getsourcefile(row.formula)
     assert file is not None
-    return mutants(Path(file).read_text(encoding="utf-8"), file, row.formula.__name__)
+    return mutants(_with_parts(Path(file).read_text(encoding="utf-8")), file, row.formula.__name__)
+
+
+def _with_parts(source: str) -> str:
+    """`source` with the text of the parts that it imports in the place of the imports, so that mutants are of both."""
+    lines = source.splitlines(keepends=True)
+    for node in reversed(ast.parse(source).body):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("manualgrad.parts."):
+            part = inspect.getsource(importlib.import_module(str(node.module)))
+            lines[node.lineno - 1 : node.end_lineno] = [_with_parts(part)]
+    return "".join(lines)
 
 
 def _function(row: Row, mutant: Mutant) -> Callable[..., Any]:
