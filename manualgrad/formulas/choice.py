@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from manualgrad.formula import Formula, call, save, unbroadcast
+from manualgrad.parts.operands import Operand
 from manualgrad.public import public
-
-Operand = Tensor | float
 
 
 class WhereFunction(Formula):

@@ -18,9 +18,8 @@ from torch import Tensor
 
 from manualgrad.formula import call
 from manualgrad.parts.elementwise import Elementwise
+from manualgrad.parts.operands import Operand
 from manualgrad.public import public
-
-Operand = Tensor | float
 
 
 class Logaddexp2Function(Elementwise):
