@@ -172,6 +172,7 @@ ROWS: tuple[Row, ...] = (
         ),
         reference=unrolled(lstm_step),
         realistic=network(4, 2, size=(32, 32, 64, 64)),
+        slow_because="torch has oneDNN's kernel for the whole network; here each time step is several",
     ),
     Row(
         F.gru,

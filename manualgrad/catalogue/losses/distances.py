@@ -106,6 +106,7 @@ ROWS: tuple[Row, ...] = (
         reference=_pdist,
         note="torch has no second derivative",
         realistic=sample(normal(128, 64)),
+        slow_because="the differences of all pairs are written out, where torch's kernel forms them one at a time",
     ),
     Row(
         F.cosine_embedding_loss,
