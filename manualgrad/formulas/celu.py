@@ -9,12 +9,11 @@ Shapes: x, y (*) any shape. Saves x only: y/a + 1, which is e^(x/a) too, loses t
 Source: Barron (2017), Continuously differentiable exponential linear units, eqs. 2 and 3.
 """
 
-import math
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Pointwise, call, call_in_place
+from manualgrad.parts.nan import nan_as
 from manualgrad.public import public
 
 
@@ -25,7 +24,7 @@ class CeluFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor, alpha: float) -> Tensor:
-        x = x.nan_to_num(1.0, math.inf, -math.inf)  # torch passes dy on where x is no number
+        x = nan_as(x, 1.0)  # torch passes dy on there
         return d * x.clamp_max_(0).div_(alpha).exp_()  # e^0 = 1 where x > 0
 
 

@@ -10,13 +10,12 @@ Source: Clevert, Unterthiner & Hochreiter (2016), Fast and accurate deep network
 eq. 15.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Pointwise, call, call_in_place
+from manualgrad.parts.nan import nan_as
 from manualgrad.public import public
 
 
@@ -27,7 +26,7 @@ class EluFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor, alpha: float) -> Tensor:
-        x = x.nan_to_num(1.0, math.inf, -math.inf)  # torch passes dy on where x is no number
+        x = nan_as(x, 1.0)  # torch passes dy on there
         one_or_alpha = torch.threshold_(torch.sign(x), 0.0, alpha)
         return d * one_or_alpha.mul_(x.clamp_max_(0).exp_())  # e^0 = 1 where x > 0
 

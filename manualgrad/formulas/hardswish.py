@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Pointwise, call, call_in_place, gated
+from manualgrad.parts.nan import nan_as
 
 
 class HardswishFunction(Pointwise):
@@ -23,7 +24,7 @@ class HardswishFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor) -> Tensor:
-        x = x.nan_to_num(3.0)  # torch passes dy on where x is no number
+        x = nan_as(x, 3.0)  # torch passes dy on there
         above = F.threshold(x, -3.0, -1.5)  # at -1.5 and 1.5 the line x / 3 + 1/2 is 0 and 1
         inside = torch.threshold_(above.neg_(), -3.0, -1.5)  # -x, or where x is not inside, 1.5 or -1.5
         return gated(d * inside.mul_(-1 / 3).add_(0.5), (x + 3).relu_())

@@ -10,13 +10,12 @@ Shapes: x, y (*) any shape. Saves x only: y + l a, which is l a e^x too, loses t
 Source: Klambauer, Unterthiner, Mayr & Hochreiter (2017), Self-normalizing neural networks, eqs. 2 and 14.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from manualgrad.formula import Pointwise, call, call_in_place
+from manualgrad.parts.nan import nan_as
 from manualgrad.public import public
 
 ALPHA = 1.6732632423543772848170429916717
@@ -30,7 +29,7 @@ class SeluFunction(Pointwise):
 
     @staticmethod
     def slope(d: Tensor, x: Tensor) -> Tensor:
-        x = x.nan_to_num(1.0, math.inf, -math.inf)  # torch passes dy on where x is no number
+        x = nan_as(x, 1.0)  # torch passes dy on there
         one_or_alpha = torch.threshold_(torch.sign(x), 0.0, ALPHA)
         return d * one_or_alpha.mul_(SCALE).mul_(x.clamp_max_(0).exp_())  # e^0 = 1 where x > 0
 
