@@ -60,12 +60,12 @@ def _unpool(dy: Tensor, axis: int, n: int) -> Tensor:
     first, last = _window(n, o, dy)
     dy = dy / (last - first + 1).to(dy.dtype).reshape(-1, *after)
     first, last = _window(o, n, dy)  # the windows that hold each position
+    dy = F.pad(dy, [0, 0] * (-1 - axis) + [0, 1])  # and a window of nothing, where there are fewer than elsewhere
     most = 1 if n % o == 0 else o // n if o % n == 0 else -(-o // n) + 1
     dx: Any = None
     for r in range(most):
-        at = torch.minimum(first + r, last)
+        at = torch.where(first + r <= last, first + r, o)
         # Along the last dimension index_select is ten times slower than gather, and elsewhere gather than index_select.
         term = dy.gather(-1, at.expand(*dy.shape[:-1], n)) if axis == -1 else dy.index_select(axis, at)
-        here = (first + r <= last).to(dy.dtype).reshape(-1, *after)
-        dx = term if dx is None else torch.addcmul(dx, term, here)
+        dx = term if dx is None else dx + term
     return dx

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.formula import Formula, call, norm_slope, save, unbroadcast
+from manualgrad.formula import Formula, call, gated, norm_slope, save, unbroadcast
 
 
 class CdistFunction(Formula):
@@ -37,6 +37,7 @@ class CdistFunction(Formula):
         x1, x2, y = ctx.saved_tensors
         needs_x1, needs_x2, *_ = ctx.needs_input_grad
         dx1 = dx2 = None
+        dy = gated(dy, y) if ctx.p else torch.zeros_like(dy)
         if ctx.p == 2:
             d = dy / y.masked_fill(y == 0, torch.inf)
             if needs_x1:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import _reduction
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, call, reduce, save, spread, unbroadcast
+from manualgrad.formula import Formula, call, gated, reduce, save, spread, unbroadcast
 from manualgrad.public import public
 
 EPSILON = 9.999999960041972e-13  # 1e-12 in float32: what torch adds, in float64 as well
@@ -43,7 +43,7 @@ class CosineEmbeddingLossFunction(Formula):
         x1, x2, t = ctx.saved_tensors
         needs_x1, needs_x2, *_ = ctx.needs_input_grad
         s, dc1, dc2 = _slopes(ctx, x1, x2, t)
-        dc = (s * spread(dy, s.shape, ctx.reduction)).unsqueeze(-1)
+        dc = (s * gated(spread(dy, s.shape, ctx.reduction), s.abs())).unsqueeze(-1)
         dx1 = unbroadcast(dc * dc1, x1.shape) if needs_x1 else None
         return dx1, unbroadcast(dc * dc2, x2.shape) if needs_x2 else None, None, None, None
 

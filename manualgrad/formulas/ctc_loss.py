@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.formula import HALF, Formula, reduce, save
+from manualgrad.formula import HALF, Formula, gated, reduce, save
 from manualgrad.parts.alignments import minus_log_likelihood, posterior
 
 
@@ -61,7 +61,8 @@ class CTCLossFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, labels = ctx.saved_tensors
         p = posterior(_batched(x), labels, *ctx.settings)
-        dx = p * -(dy.reshape(-1, 1) if ctx.reduction == "none" else dy * _shares(ctx, x))
+        dl = dy.reshape(-1, 1) if ctx.reduction == "none" else dy * _shares(ctx, x)
+        dx = -p * gated(dl, p)
         return dx.reshape(x.shape), None, None, None, None, None, None
 
     @staticmethod

@@ -61,9 +61,11 @@ class EmbeddingBagFunction(Formula):
         if dy is not None:
             bag, factor, full = _bags(ctx, i, offsets, dy)
             if ctx.mode == "max":
-                dweight = dy.new_zeros(ctx.shape).scatter_add_(0, best.where(full, 0), dy * full)
+                dweight = dy.new_zeros(ctx.shape).scatter_add_(0, best.where(full, 0), dy.masked_fill(~full, 0))
             else:
                 each = dy[bag]
+                if ctx.ends or ctx.padding is not None:
+                    each = each.masked_fill((factor == 0).unsqueeze(1), 0)
                 if ctx.needs_input_grad[1]:
                     rows = each * (factor if w is None else factor * w.reshape(-1)).unsqueeze(1)
                     dweight = table_gradient(i, rows, ctx.shape, ctx.padding, ctx.scale, ctx.sparse)

@@ -48,28 +48,31 @@ class GridSampleFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, grid = ctx.saved_tensors
         needs_x, needs_grid = ctx.needs_input_grad[:2]
-        pixels, out = _flat(x), _flat(dy)
+        moves = needs_grid and ctx.settings[0] != "nearest"
+        pixels, out = _framed(x), _flat(dy)
         dx: Any = out.new_zeros(pixels.shape) if needs_x else None
         slopes: list[Any] = [0] * grid.shape[-1]
         for at, w, dw in taps_at(_points(grid), x.shape[2:], *ctx.settings):
             at = at.unsqueeze(1).expand(out.shape)
             if needs_x:
                 dx = dx.scatter_add_(2, at, out * w.unsqueeze(1))
-            if needs_grid:
-                s = (out * pixels.gather(2, at)).sum(1)
-                slopes = [slope + s * d for slope, d in zip(slopes, dw, strict=True)]
-        dgrid = torch.stack(slopes, -1).reshape(grid.shape) if needs_grid else None
-        return dx if dx is None else dx.reshape(x.shape), dgrid, None, None, None
+            if moves:
+                seen = pixels.gather(2, at)
+                slopes = [slope + seen * d.unsqueeze(1) for slope, d in zip(slopes, dw, strict=True)]
+        dgrid = torch.zeros_like(grid) if needs_grid else None
+        if moves:
+            dgrid = torch.stack([(out * slope).sum(1) for slope in slopes], -1).reshape(grid.shape)
+        return dx if dx is None else dx[:, :, :-1].reshape(x.shape), dgrid, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor | None, grid_t: Tensor | None, *_: None) -> Tensor:
         x, grid = ctx.saved_tensors
-        pixels = _flat(x)
+        pixels = _framed(x)
         y_t: Any = 0
         for at, w, dw in taps_at(_points(grid), x.shape[2:], *ctx.settings):
             at = at.unsqueeze(1).expand(-1, x.shape[1], -1)
             if x_t is not None:
-                y_t = y_t + _flat(x_t).gather(2, at) * w.unsqueeze(1)
+                y_t = y_t + _framed(x_t).gather(2, at) * w.unsqueeze(1)
             if grid_t is not None:
                 w_t = torch.stack([d * g for d, g in zip(dw, _points(grid_t), strict=True)]).sum(0)
                 y_t = y_t + pixels.gather(2, at) * w_t.unsqueeze(1)
@@ -79,6 +82,11 @@ class GridSampleFunction(Formula):
 def _flat(x: Tensor) -> Tensor:
     """(N, C, *) -> (N, C, points)."""
     return x.reshape(*x.shape[:2], x.shape[2:].numel())
+
+
+def _framed(x: Tensor) -> Tensor:
+    """The pixels (N, C, pixels + 1), with one more behind them, of value 0, for all that lies outside."""
+    return F.pad(_flat(x), (0, 1))
 
 
 def _points(grid: Tensor) -> tuple[Tensor, ...]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import _reduction
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, call, reduce, save, spread, unbroadcast
+from manualgrad.formula import Formula, call, gated, reduce, save, spread, unbroadcast
 
 
 class HingeEmbeddingLossFunction(Formula):
@@ -39,7 +39,8 @@ class HingeEmbeddingLossFunction(Formula):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
         (slope,) = ctx.saved_tensors
-        return unbroadcast(slope * spread(dy, slope.shape, ctx.reduction), ctx.shape), None, None, None
+        dl = gated(spread(dy, slope.shape, ctx.reduction), slope.abs())
+        return unbroadcast(slope * dl, ctx.shape), None, None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, _: None, __: None, ___: None) -> Tensor:

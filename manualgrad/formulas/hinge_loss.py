@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast
+from manualgrad.formula import Formula, call, gated, moving, reduce, save, spread, unbroadcast
 
 
 class HingeLossFunction(Formula):
@@ -38,7 +38,7 @@ class HingeLossFunction(Formula):
         x, t = ctx.saved_tensors
         needs_x, needs_t, _, _ = ctx.needs_input_grad
         slope = _slope(t * x, ctx.squared)
-        dm = slope * spread(dy, slope.shape, ctx.reduction)
+        dm = slope * gated(spread(dy, slope.shape, ctx.reduction), -slope)
         dx = unbroadcast(dm * t, x.shape) if needs_x else None
         return dx, unbroadcast(dm * x, t.shape) if needs_t else None, None, None
 

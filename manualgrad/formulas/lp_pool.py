@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, save
+from manualgrad.formula import Formula, gated, save
 from manualgrad.parts.windows import Numbers, each, fill_windows
 
 _LP_POOL: dict[int, Any] = {1: F.lp_pool1d, 2: F.lp_pool2d, 3: F.lp_pool3d}
@@ -55,7 +55,7 @@ class LpPoolFunction(Formula):
             zeros = dy.new_zeros(*x.shape[: -ctx.dims], x.shape[-ctx.dims :].numel())
             dx = zeros.scatter_add_(-1, i, _as_one(dy, ctx.dims)).reshape(x.shape) * x.sgn()
         else:
-            u = dy * _root_slope(y, ctx.p)
+            u = gated(dy, y) * _root_slope(y, ctx.p)
             if ctx.ceil_mode:
                 u = u * _full(u, x.shape[-ctx.dims :], ctx.kernel, ctx.step)
             dx = x.pow(ctx.p - 1) * fill_windows(u, x.shape[-ctx.dims :], ctx.kernel, ctx.step, [0] * ctx.dims)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import _reduction
 
-from manualgrad.formula import Formula, call, moving, reduce, save, spread, unbroadcast
+from manualgrad.formula import Formula, call, gated, moving, reduce, save, spread, unbroadcast
 from manualgrad.parts.shapes import check_dimensions
 from manualgrad.public import public
 
@@ -48,9 +48,9 @@ class MarginRankingLossFunction(Formula):
         e, t = ctx.saved_tensors
         needs_x1, needs_x2, needs_t, _, _ = ctx.needs_input_grad
         x1_shape, x2_shape = ctx.shapes
-        dy, de = moving(dy, de)
+        dy, (de,) = e.new_zeros(()) if dy is None else dy, moving(de)
         m = t * e
-        dm = -(m <= ctx.margin).to(e.dtype) * spread(dy, m.shape, ctx.reduction)
+        dm = -gated(spread(dy, m.shape, ctx.reduction), m <= ctx.margin)
         dt = unbroadcast(dm * e, t.shape) if needs_t else None
         de = unbroadcast(dm * t, e.shape) + de
         dx1 = unbroadcast(de, x1_shape) if needs_x1 else None

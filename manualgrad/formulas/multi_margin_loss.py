@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import _reduction
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, call, reduce, save, spread
+from manualgrad.formula import Formula, call, gated, reduce, save, spread
 from manualgrad.parts.targets import as_rows, check_one_each
 from manualgrad.public import public
 
@@ -48,7 +48,7 @@ class MultiMarginLossFunction(Formula):
         dl = dy.reshape(-1, 1) if ctx.reduction == "none" else spread(dy, t.shape, ctx.reduction)
         dx = dw = None
         if needs_x:
-            dh = dl * slope
+            dh = gated(dl, slope.abs()) * slope
             dx = dh.scatter_add(1, t, -dh.sum(1, keepdim=True)).reshape(x.shape)
         if needs_w:
             losses = dl * (h**ctx.p).mean(1, keepdim=True)

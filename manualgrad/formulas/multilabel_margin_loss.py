@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import _reduction
 
-from manualgrad.formula import HALF, Formula, call, reduce, save, spread, values_are_visible
+from manualgrad.formula import HALF, Formula, call, gated, reduce, save, spread, values_are_visible
 from manualgrad.parts.targets import as_rows, check_numbers
 from manualgrad.public import expect_floating
 
@@ -52,7 +52,7 @@ class MultilabelMarginLossFunction(Formula):
     def backward(ctx: Any, dy: Tensor, _: Tensor | None) -> tuple[Tensor, None, None]:
         (slope,) = ctx.saved_tensors
         dl = dy.reshape(-1, 1) if ctx.reduction == "none" else spread(dy, slope.shape[:1], ctx.reduction)
-        return (slope * (dl / slope.shape[1])).reshape(ctx.shape), None, None
+        return (slope * gated(dl / slope.shape[1], slope.abs())).reshape(ctx.shape), None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, _: None, __: None) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from manualgrad.formula import Formula, call, save
+from manualgrad.formula import Formula, call, gated, save
 
 
 class NormalizeFunction(Formula):
@@ -37,32 +37,33 @@ class NormalizeFunction(Formula):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
-        y, n, u = _parts(x, ctx.p, ctx.dim, ctx.eps)
-        return (dy - u * (dy * y).sum(ctx.dim, keepdim=True)) / n, None, None, None
+        y, n, u, moves = _parts(x, ctx.p, ctx.dim, ctx.eps)
+        return (dy - u * gated((dy * y).sum(ctx.dim, keepdim=True), moves)) / n, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
         (x,) = ctx.saved_tensors
-        y, n, u = _parts(x, ctx.p, ctx.dim, ctx.eps)
-        return (x_t - y * (u * x_t).sum(ctx.dim, keepdim=True)) / n
+        y, n, u, moves = _parts(x, ctx.p, ctx.dim, ctx.eps)
+        return (x_t - y * gated((u * x_t).sum(ctx.dim, keepdim=True), moves)) / n
 
 
-def _parts(x: Tensor, p: float, dim: int | tuple[int, ...], eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """y, n and u."""
+def _parts(x: Tensor, p: float, dim: int | tuple[int, ...], eps: float) -> tuple[Tensor, ...]:
+    """y, n, u where the norm is not below eps, and whether it is not, so that n moves."""
     norm = torch.linalg.vector_norm(x, p, dim, keepdim=True)
     n = norm.clamp_min(eps)
     y = x / n
+    moves = norm >= eps
     if p == 2:
-        return y, n, y * (norm >= eps)
+        return y, n, y, moves
     if p == 0:
-        return y, n, torch.zeros_like(x)
+        return y, n, torch.zeros_like(x), torch.zeros_like(moves)
     if math.isinf(p):
         largest = (x.abs() == norm).to(x.dtype)
         slope = largest / largest.sum(dim, keepdim=True)
     else:
         slope = y.abs().pow(p - 1)
         slope = slope if p > 1 else slope.masked_fill(x == 0, 0)
-    return y, n, torch.sign(x) * slope * (norm >= eps)
+    return y, n, torch.sign(x) * slope, moves
 
 
 def normalize(

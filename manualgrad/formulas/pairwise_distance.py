@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualgrad.formula import Formula, call, moving, norm_slope, save, unbroadcast
+from manualgrad.formula import Formula, call, gated, moving, norm_slope, save, unbroadcast
 
 
 class PairwiseDistanceFunction(Formula):
@@ -49,6 +49,7 @@ class PairwiseDistanceFunction(Formula):
         if dy is not None:
             kept = ctx.keepdim or not e.dim()
             slope = norm_slope(e, y if kept else y.unsqueeze(-1), ctx.p)
+            dy = gated(dy, y)
             de = (dy if kept else dy.unsqueeze(-1)) * slope + (0 if de is None else de)
         if de is None:
             return None, None, None, None, None

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.formula import Formula, call, norm_slope, save
+from manualgrad.formula import Formula, call, gated, norm_slope, save
 
 
 class PdistFunction(Formula):
@@ -35,7 +35,7 @@ class PdistFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
         x, y = ctx.saved_tensors
         i, j = torch.triu_indices(len(x), len(x), 1, device=x.device)
-        empty = x.new_zeros(len(x), len(x))
+        empty, dy = x.new_zeros(len(x), len(x)), gated(dy, y) if ctx.p else torch.zeros_like(dy)
         if ctx.p == 2:  # sign(e) (|e| / y) = e / y: the division is cheapest here
             dy = dy / y.masked_fill(y == 0, 1)
         dy = empty.index_put((i, j), dy)

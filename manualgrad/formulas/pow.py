@@ -42,18 +42,18 @@ class PowFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, n, y = kept(ctx)
         needs_x, needs_n = ctx.needs_input_grad
-        dx = back_to(ctx, 0, dy * PowFunction.slope_in_x(x, n)) if needs_x else None
-        dn = back_to(ctx, 1, dy * PowFunction.slope_in_n(x, n, y)) if needs_n else None
+        dx = back_to(ctx, 0, PowFunction.from_x(dy, x, n)) if needs_x else None
+        dn = back_to(ctx, 1, PowFunction.from_n(dy, x, n, y)) if needs_n else None
         return dx, dn
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor | None, n_t: Tensor | None) -> Tensor:
         x, n, y = kept(ctx)
-        y_t = None if x_t is None else x_t * PowFunction.slope_in_x(x, n)
+        y_t = None if x_t is None else PowFunction.from_x(x_t, x, n)
         if n_t is None:
             return y_t  # type: ignore[return-value]
         # An exponent that does not move may arrive with a tangent of 0, where the slope is no number: x < 0.
-        term = torch.where(n_t == 0, 0.0, n_t * PowFunction.slope_in_n(x, n, y))
+        term = torch.where(n_t == 0, 0.0, PowFunction.from_n(n_t, x, n, y))
         return term if y_t is None else y_t + term
 
     @staticmethod
@@ -62,21 +62,23 @@ class PowFunction(Formula):
             raise TypeError("input or exponent must be a tensor")
 
     @staticmethod
-    def slope_in_x(x: Any, n: Any) -> Any:
+    def from_x(d: Tensor, x: Any, n: Any) -> Any:
+        """d dy/dx, 0 where the slope is 0 whatever d is."""
         if isinstance(n, Tensor):
-            return torch.where(n == 0, 0.0, n * x ** (n - 1))
-        return n * x ** (n - 1) if n != 0 else torch.zeros_like(x)
+            return torch.where(n == 0, 0.0, d * (n * x ** (n - 1)))
+        return d * (n * x ** (n - 1)) if n != 0 else torch.zeros_like(d)
 
     @staticmethod
-    def slope_in_n(x: Any, n: Any, y: Any) -> Any:
+    def from_n(d: Tensor, x: Any, n: Any, y: Any) -> Any:
+        """d dy/dn, 0 where the slope is 0 whatever d is."""
         not_below = (n.real if n.is_complex() else n) >= 0
         if isinstance(x, Tensor):
-            return torch.where((x == 0) & not_below, 0.0, y * x.log())
+            return torch.where((x == 0) & not_below, 0.0, d * (y * x.log()))
         if x == 0:
-            return torch.where(not_below, 0.0, y * -math.inf)
+            return torch.where(not_below, 0.0, d * (y * -math.inf))
         if y.is_complex():
-            return y * cmath.log(x)
-        return y * (math.log(x) if x > 0 else math.nan)
+            return d * (y * cmath.log(x))
+        return d * (y * (math.log(x) if x > 0 else math.nan))
 
 
 @public

@@ -24,8 +24,7 @@ class SiluFunction(Pointwise):
     @staticmethod
     def slope(d: Tensor, x: Tensor) -> Tensor:
         s = torch.sigmoid(x)
-        u = d * s
-        return torch.addcmul(u, u, torch.addcmul(x, x, s, value=-1))
+        return d * torch.addcmul(s, s, torch.addcmul(x, x, s, value=-1))
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.formula import Formula, Pointwise, call
+from manualgrad.formula import Formula, Pointwise, call, gated
 from manualgrad.public import described
 
 
@@ -61,7 +61,7 @@ class StraightThroughSignFunction(Pointwise):
     def slope(d: Tensor, x: Tensor, limit: float) -> Tensor:
         if limit == math.inf:
             return d.clone()
-        return d * (1 - torch.sign(torch.relu(x.abs() - limit)))
+        return gated(d, 1 - torch.sign(torch.relu(x.abs() - limit)))
 
 
 class ReverseGradientFunction(Pointwise):

@@ -30,12 +30,16 @@ class TanhFunction(Formula):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
-        return torch.addcmul(dy, dy * y, y, value=-1)  # dy - dy y^2: one kernel fewer than dy (1 - y^2)
+        return dy * _slope(y)
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
-        return torch.addcmul(x_t, x_t * y, y, value=-1)
+        return x_t * _slope(y)
+
+
+def _slope(y: Tensor) -> Tensor:
+    return torch.addcmul(y.new_ones(()), y, y, value=-1)  # one kernel fewer than 1 - y^2
 
 
 def tanh(input: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import _reduction
 
-from manualgrad.formula import Formula, call, moving, norm_slope, reduce, save, spread, unbroadcast
+from manualgrad.formula import Formula, call, gated, moving, norm_slope, reduce, save, spread, unbroadcast
 from manualgrad.parts.shapes import check_dimensions
 from manualgrad.public import public
 
@@ -53,8 +53,9 @@ class TripletMarginLossFunction(Formula):
         ab, ac, bc = moving(*(*des, None)[:3])
         if dy is not None:
             violated, slopes = _slopes(ctx, ctx.saved_tensors)
-            dl = (violated * spread(dy, violated.shape, ctx.reduction)).unsqueeze(-1)
-            ab, ac, bc = (dl * s + d for s, d in zip(slopes, (ab, ac, bc), strict=True))
+            dl = gated(spread(dy, violated.shape, ctx.reduction), violated).unsqueeze(-1)
+            flows = [gated(dl, part) * part * s for part, s in slopes]
+            ab, ac, bc = (flow + d for flow, d in zip([*flows, 0][:3], (ab, ac, bc), strict=True))
         wanted = zip((ab + ac, bc - ab, -ac - bc), ctx.shapes, ctx.needs_input_grad, strict=False)
         grads = (unbroadcast(g, shape) if needed and isinstance(g, Tensor) else None for g, shape, needed in wanted)
         return *grads, *[None] * 5
@@ -65,19 +66,18 @@ class TripletMarginLossFunction(Formula):
         differences, moved = ctx.saved_tensors, (a_t - b_t, a_t - c_t, b_t - c_t)
         tangents = [torch.zeros_like(e) + t for e, t in zip(differences, moved, strict=False)]
         violated, slopes = _slopes(ctx, differences)
-        l_t = sum((s * t).sum(-1) for s, t in zip(slopes, tangents, strict=False))
+        l_t = sum((part * s * t).sum(-1) for (part, s), t in zip(slopes, tangents, strict=True))
         return reduce(violated * l_t, ctx.reduction), *tangents
 
 
-def _slopes(ctx: Any, differences: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Any, Any, Any]]:
-    """Where the margin is violated, and the slopes of m + |a - b| - min(|a - c|, |b - c|) by the differences."""
+def _slopes(ctx: Any, differences: tuple[Tensor, ...]) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """Where the margin is violated, and of the distances in m + |a - b| - min(|a - c|, |b - c|) the part and slope."""
     near, *far = (torch.linalg.vector_norm(e, ctx.p, -1, keepdim=True) for e in differences)
     ab, *others = (norm_slope(e, d, ctx.p) for e, d in zip(differences, (near, *far), strict=True))
-    if len(far) == 1:
-        return (ctx.margin + near - far[0] >= 0).squeeze(-1).to(near.dtype), (ab, -others[0], 0)
-    share = (far[0] < far[1]).to(near.dtype) + 0.5 * (far[0] == far[1])
-    violated = (ctx.margin + near - torch.minimum(*far) >= 0).squeeze(-1).to(near.dtype)
-    return violated, (ab, -others[0] * share, -others[1] * (1 - share))
+    one = torch.ones_like(near)
+    share = (far[0] < far[1]).to(near.dtype) + 0.5 * (far[0] == far[1]) if len(far) == 2 else one
+    violated = (ctx.margin + near - torch.minimum(far[0], far[-1]) >= 0).squeeze(-1).to(near.dtype)
+    return violated, list(zip((one, share, one - share), (ab, *(-s for s in others)), strict=False))
 
 
 @public

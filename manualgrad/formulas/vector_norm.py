@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.formula import Formula, call, norm_slope, save
+from manualgrad.formula import Formula, call, gated, norm_slope, save
 from manualgrad.parts.dims import Dim
 
 
@@ -39,7 +39,7 @@ class VectorNormFunction(Formula):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None, None]:
         x, y = ctx.saved_tensors
-        dx = dy.reshape(ctx.kept) * _slope(ctx, x, y)
+        dx = gated(dy, y).reshape(ctx.kept) * _slope(ctx, x, y)
         return dx.to(x.dtype), None, None, None, None
 
     @staticmethod

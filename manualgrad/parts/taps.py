@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 Tap = tuple[Tensor, Tensor, Tensor]  # which of the given points, its weight, and that one's slope
 
+OUTSIDE = 2.0**31  # times the size of an image still an integer, and a float32
+
 _REACH = {"linear": 1, "bilinear": 1, "trilinear": 1, "bicubic": 2, "lanczos": 3}  # points to either side
 
 
@@ -79,13 +81,15 @@ def taps_at(
     """The taps of points among the pixels of an image or a volume, as the formula of grid sampling says, one by one.
 
     `points` has a coordinate from -1 to 1 of all points, (N, points), for each of the `sizes`, the last one first.
-    Yields the tap's number among the pixels, its weight, and the slopes of that by the coordinates.
+    Yields the tap's number among the pixels, its weight, and the slopes of that by the coordinates. Outside of the
+    image the number is that after the last, and the others are 0.
     """
     axes = [_taps_along(g, n, mode, padding_mode, corners) for g, n in zip(points, reversed(sizes), strict=True)]
     for taps in itertools.product(*axes):
         number: Any = 0
         for (at, _, _), k in zip(taps, range(len(sizes)), strict=True):
             number = number + at * math.prod(sizes[len(sizes) - k :])
+        number = number.clamp(max=math.prod(sizes))
         weights: list[Any] = [w for _, w, _ in taps]
         slopes: list[Any] = [math.prod([dw, *weights[:k], *weights[k + 1 :]]) for k, (_, _, dw) in enumerate(taps)]
         yield number, math.prod(weights), slopes
@@ -124,9 +128,9 @@ def _moved(p: Tensor, n: int, padding_mode: str, corners: bool) -> tuple[Tensor,
 
 
 def _tap(at: Tensor, n: int, w: Tensor, slope: Tensor) -> Tap:
-    """Outside of the image the weight is zero, and the number any."""
+    """Outside of the image the weight is zero, and the number larger than any there."""
     inside = (at >= 0) & (at <= n - 1)
-    return at.where(inside, 0).long(), w.where(inside, 0), slope.where(inside, 0)
+    return at.where(inside, OUTSIDE).long(), w.where(inside, 0), slope.where(inside, 0)
 
 
 def cubic(u: Tensor, near: bool, a: float = -0.75) -> Tensor:
