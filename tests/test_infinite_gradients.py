@@ -30,7 +30,7 @@ def gradients(function: Function, row: Row, sample: Sample, value: float) -> lis
     """Of each of some places of the results, where the upstream gradient is `value`."""
     arguments = sample.draw(seed=row.seed)
     outputs = [o for o in call(function, arguments) if o.requires_grad and not o.is_complex()]
-    found = []
+    found: list[tuple[Tensor | None, ...]] = []
     for k, output in enumerate(outputs):
         last = output.numel() - 1
         for place in range(last + 1) if last < 6 else (0, 1, last // 2, last):
