@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.formula import Formula, call, save
+from manualgrad.formula import Formula, call, gated, save
 from manualgrad.public import public
 
 
@@ -39,12 +39,12 @@ class ScatterReduceFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
         index, *saved = ctx.saved_tensors
         s, t = _slopes(ctx, dy, index, *saved)
-        dv = dy.gather(ctx.dim, index) * t
+        dx, dv = gated(dy * s, s.abs()), gated(dy.gather(ctx.dim, index) * t, t.abs())
         if dv.shape != ctx.v_shape:
             dv = torch.nn.functional.pad(
                 dv, [n for a, b in zip(ctx.v_shape, dv.shape, strict=True) for n in (a - b, 0)][::-1]
             )
-        return dy * s, dv, None, None, None, None
+        return dx, dv, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor | None, v_t: Tensor | None, *_: None) -> Tensor:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.formula import Formula, call, save
+from manualgrad.formula import Formula, call, gated, save
 from manualgrad.public import public
 
 
@@ -112,7 +112,8 @@ class MedianFunction(Formula):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
-        return _shared(*ctx.saved_tensors) * dy, None
+        shares = _shared(*ctx.saved_tensors)
+        return gated(shares * dy, shares), None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, _: None) -> Tensor:

@@ -115,7 +115,7 @@ class SincFunction(Pointwise):
     @staticmethod
     def slope(d: Tensor, x: Tensor) -> Tensor:
         divisor = x.masked_fill(x == 0, 1)
-        return d * ((torch.cos(math.pi * x) - torch.sinc(x)) / divisor).masked_fill(x == 0, 0)
+        return (d * ((torch.cos(math.pi * x) - torch.sinc(x)) / divisor)).masked_fill(x == 0, 0)
 
 
 class LogitFunction(Pointwise):

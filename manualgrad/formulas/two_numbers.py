@@ -89,6 +89,7 @@ class CopysignFunction(Elementwise):
     Saves x and other.
     """
 
+    choose = True
     slopes = (lambda x, other: torch.copysign(x.sign(), other) * x.sign(), lambda x, other: torch.zeros_like(other))
 
     @staticmethod
@@ -105,7 +106,8 @@ class FmaxFunction(Elementwise):
     Saves x and other.
     """
 
-    slopes = (lambda x, other: _wins(x, other), lambda x, other: 1 - _wins(x, other))
+    choose = True
+    slopes = (lambda x, other: _where(x >= other, x, other), lambda x, other: 1 - _where(x >= other, x, other))
 
     @staticmethod
     def forward(x: Tensor, other: Tensor) -> Tensor:
@@ -121,15 +123,17 @@ class FminFunction(Elementwise):
     Saves x and other.
     """
 
-    slopes = (lambda x, other: _wins(-x, -other), lambda x, other: 1 - _wins(-x, -other))
+    choose = True
+    slopes = (lambda x, other: _where(x <= other, x, other), lambda x, other: 1 - _where(x <= other, x, other))
 
     @staticmethod
     def forward(x: Tensor, other: Tensor) -> Tensor:
         return torch.fmin(x, other)
 
 
-def _wins(x: Tensor, other: Tensor) -> Tensor:
-    return ((x >= other) | other.isnan()).to(x.dtype)
+def _where(wins: Tensor, x: Tensor, other: Tensor) -> Tensor:
+    """1 where x wins or the other is no number, else 0."""
+    return (wins | other.isnan()).to(torch.promote_types(x.dtype, other.dtype))
 
 
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
