@@ -45,13 +45,13 @@ class MultiMarginLossFunction(Formula):
         x, t, w = ctx.saved_tensors
         needs_x, _, _, _, needs_w, _ = ctx.needs_input_grad
         t, h, slope = _violations(x, t, w, ctx.p, ctx.margin)
-        dl = dy.reshape(-1, 1) if ctx.reduction == "none" else spread(dy, t.shape, ctx.reduction)
+        dl = (dy.reshape(-1, 1) if ctx.reduction == "none" else spread(dy, t.shape, ctx.reduction)) / h.shape[1]
         dx = dw = None
         if needs_x:
             dh = gated(dl, slope.abs()) * slope
             dx = dh.scatter_add(1, t, -dh.sum(1, keepdim=True)).reshape(x.shape)
         if needs_w:
-            losses = dl * (h**ctx.p).mean(1, keepdim=True)
+            losses = dl * (h**ctx.p).sum(1, keepdim=True)
             dw = torch.zeros_like(w).index_add(0, t.reshape(-1), losses.reshape(-1))
         return dx, None, None, None, dw, None
 
@@ -64,8 +64,8 @@ class MultiMarginLossFunction(Formula):
             x_t = as_rows(x_t)
             l_t = (slope * (x_t - x_t.gather(1, t))).sum(1, keepdim=True)
         if w_t is not None:
-            l_t = l_t + w_t[t] * (h**ctx.p).mean(1, keepdim=True)
-        return reduce(l_t, ctx.reduction).reshape(ctx.output_shape)
+            l_t = l_t + w_t[t] * (h**ctx.p).sum(1, keepdim=True)
+        return reduce(l_t / h.shape[1], ctx.reduction).reshape(ctx.output_shape)
 
     @staticmethod
     def check(x: Tensor, t: Tensor, p: int, margin: float, weight: Tensor | None, reduction: str) -> None:
@@ -77,10 +77,10 @@ class MultiMarginLossFunction(Formula):
 
 
 def _violations(x: Tensor, t: Tensor, w: Tensor | None, p: int, margin: float) -> tuple[Tensor, Tensor, Tensor]:
-    """t as a column; h, in which the right class counts 0; and w_t p h^(p-1) / C."""
+    """t as a column; h, in which the right class counts 0; and w_t p h^(p-1)."""
     x, t = as_rows(x), t.reshape(-1, 1)
     h = (margin - x.gather(1, t) + x).clamp(min=0).scatter(1, t, 0.0)
-    slope = ((h > 0).to(x.dtype) if p == 1 else 2 * h) / h.shape[1]
+    slope = (h > 0).to(x.dtype) if p == 1 else 2 * h
     return t, h, slope if w is None else w[t] * slope
 
 
