@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -18,8 +18,9 @@ from manualgrad import functional as F
 from manualgrad import nn, training
 from manualgrad.formulas.sigmoid import SigmoidFunction
 from manualgrad.training.checkpoints import CheckpointError
+from manualgrad.training.learners import Engine
 
-ENGINES: tuple[Literal["autograd", "tape"], ...] = ("autograd", "tape")
+ENGINES = get_args(Engine)
 
 
 class Rows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
@@ -40,7 +41,7 @@ def network() -> nn.Sequential:
     return nn.Sequential(nn.Linear(3, 4), nn.Sigmoid(), nn.Dropout(0.5), nn.Linear(4, 2))
 
 
-def learner(model: torch.nn.Module, engine: Literal["autograd", "tape"] = "autograd", lr: float = 0.1) -> Any:
+def learner(model: torch.nn.Module, engine: Engine = "autograd", lr: float = 0.1) -> Any:
     def sgd(parameters: Any) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=lr)
 
@@ -77,7 +78,7 @@ def unwatched() -> Tensor:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_watched_run_is_the_same_run(engine: Literal["autograd", "tape"], tmp_path: Path) -> None:
+def test_a_watched_run_is_the_same_run(engine: Engine, tmp_path: Path) -> None:
     model = learner(network(), engine)
     torch.manual_seed(1)
     said: list[str] = []
@@ -178,7 +179,7 @@ class Root(torch.nn.Module):
     ],
 )
 def test_the_first_number_that_is_none_is_traced(
-    engine: Literal["autograd", "tape"], layer: Callable[[], torch.nn.Module], what: str, where: str, tmp_path: Path
+    engine: Engine, layer: Callable[[], torch.nn.Module], what: str, where: str, tmp_path: Path
 ) -> None:
     def build() -> Any:
         torch.manual_seed(0)

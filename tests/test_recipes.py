@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import json
 import subprocess
 import sys
@@ -30,6 +31,10 @@ REACHES = {
     "digits": ("test_accuracy", 0.978),
 }
 SHORT = ("--trainer.max_epochs", "2")
+
+
+def _has_engine(name: str) -> bool:
+    return "engine" in {field.name for field in dataclasses.fields(load_recipe(name).Config)}
 
 
 def results(folder: Path) -> dict[str, bytes]:
@@ -60,6 +65,15 @@ def test_either_engine_gives_the_same_figures(name: str, tmp_path: Path) -> None
     assert first == again
     assert yaml.safe_load(tape.pop("config.yaml")) == {**yaml.safe_load(first.pop("config.yaml")), "engine": "tape"}
     assert json.loads(tape["metrics.json"]) == pytest.approx(json.loads(first["metrics.json"]), rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if _has_engine(name) and name not in BRING])
+def test_a_playback_gives_the_figures_of_the_tape(name: str, tmp_path: Path) -> None:
+    for engine in ("tape", "playback"):
+        assert main([name, "--fast", "--engine", engine, "--out", str(tmp_path / engine)]) == 0
+    tape, played = (json.loads((tmp_path / engine / "metrics.json").read_text()) for engine in ("tape", "playback"))
+    assert played == pytest.approx(tape, rel=1e-6)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

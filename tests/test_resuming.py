@@ -36,6 +36,7 @@ WAYS = [
     ("own.py", "--workers", "2"),
     pytest.param(("own.py", "--workers", "0"), marks=pytest.mark.slow),
     pytest.param(("own.py", "--engine", "tape"), marks=pytest.mark.slow),
+    pytest.param(("own.py", "--engine", "playback"), marks=pytest.mark.slow),
     pytest.param(("own.py", "--data.batch_size", "500"), marks=pytest.mark.slow),  # a step is an epoch
 ]
 

@@ -86,7 +86,8 @@ def to(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     tensor(1.)
     """
     memory_format = kwargs.pop("memory_format", torch.preserve_format)
-    probe = torch.empty(0, dtype=input.dtype, device=input.device).to(*args, **kwargs)
+    with torch._C.DisableTorchFunction():  # a question, no part of what is recorded
+        probe = torch.empty(0, dtype=input.dtype, device=input.device).to(*args, **kwargs)
     options = {"dtype": probe.dtype, "device": probe.device}
     laid_out = memory_format is torch.preserve_format or input.is_contiguous(memory_format=memory_format)
     if options == {"dtype": input.dtype, "device": input.device} and laid_out and not kwargs.get("copy"):

@@ -142,19 +142,21 @@ class Settings:
     """What every recipe that trains a network has.
 
     Args:
-        engine: Who runs the formulas backward: torch's autograd, or the tape.
+        engine: Who runs the formulas backward: torch's autograd, the tape, or the tape of the first batch played again.
         seed: Of the initial weights and of the order of the training rows.
         data: Data
         optimizer: Optimizer
         trainer: Trainer
     """
 
-    engine: Literal["autograd", "tape"] = "autograd"
+    engine: Literal["autograd", "tape", "playback"] = "autograd"
     seed: NonNegativeInt = 0
     data: Data = field(default_factory=Data)
     optimizer: Optimizer = field(default_factory=Optimizer)
     trainer: Trainer = field(default_factory=Trainer)
 
     def __post_init__(self) -> None:
-        if self.engine == "tape" and self.trainer.processes > 1:
+        if self.engine != "autograd" and self.trainer.processes > 1:
             raise ValueError("engine: the tape trains in one process; it does not average gradients between several")
+        if self.engine == "playback" and self.trainer.precision == "bf16-mixed":
+            raise ValueError("engine: a playback plays nothing under autocast, which bf16-mixed is; the tape does")

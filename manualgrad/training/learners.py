@@ -1,30 +1,35 @@
-"""Classifier and Regressor: any network, loss and optimizer, trained by Lightning, with either engine.
+"""Classifier and Regressor: any network, loss and optimizer, trained by Lightning, with any engine.
 
     engine="autograd"   loss.backward() by torch's autograd
     engine="tape"       tape.backward(loss) by `manualgrad.Tape`, in Lightning's `backward` hook
+    engine="playback"   the tape of the first batch, played on the others by `manualgrad.Playback`
 
-Both run the same formulas in the same order, so the two runs are the same run.
+All run the same formulas in the same order, so their runs are the same run. With a playback, that holds for networks
+whose `forward` does the same with every batch of a shape: it is called for the first one only, and so are its hooks.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 from torchmetrics.regression import MeanAbsoluteError, R2Score
 
+from manualgrad.playback import Playback
 from manualgrad.tape import Tape
 from manualgrad.training.distributed import summed
 from manualgrad.training.metrics import Accuracy, Mean
 
 Batch = tuple[Tensor, Tensor]
+Engine = Literal["autograd", "tape", "playback"]
 
 
 class NonFiniteLoss(RuntimeError):
@@ -47,12 +52,12 @@ class Learner(LightningModule):
         loss: nn.Module | Callable[[Tensor, Tensor], Tensor],
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None,
-        engine: Literal["autograd", "tape"],
+        engine: Engine,
         metrics: Mapping[str, Metric],
     ) -> None:
         super().__init__()
-        if engine not in ("autograd", "tape"):
-            raise ValueError(f"engine must be 'autograd' or 'tape', got {engine!r}")
+        if engine not in get_args(Engine):
+            raise ValueError(f"engine must be 'autograd', 'tape' or 'playback', got {engine!r}")
         self.network = network
         self.loss = loss
         self.make_optimizer = optimizer
@@ -62,7 +67,9 @@ class Learner(LightningModule):
             {f"{stage}_{name}": metric.clone() for stage in ("val", "test") for name, metric in metrics.items()}
         )
         self._losses = {stage: Mean() for stage in ("train", "val", "test")}
-        self._recorded: tuple[Tape, Tensor] | None = None  # the step whose backward pass is to come, and its loss
+        # The loss whose gradients are not torch's to compute, and the tape that has to; none if they are there already.
+        self._recorded: tuple[Tape | None, Tensor] | None = None
+        self._playback: Playback | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Set at each step, the first some ten times by Lightning; nn.Module would look whether the value is a layer.
@@ -89,20 +96,34 @@ class Learner(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
 
     def on_fit_start(self) -> None:
-        if self.engine == "tape":
-            if self.trainer.world_size > 1:
-                raise ValueError("engine='tape' trains on one device: it does not average gradients between several")
-            if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
-                raise ValueError(
-                    "engine='tape' does not scale losses as precision '16-mixed' needs it; use 'bf16-mixed'"
-                )
+        if self.engine != "autograd":
+            self._check_engine(self.trainer, f"engine={self.engine!r}")
+        if self.engine == "playback":
+            self._playback = Playback(lambda x, y: self.objective(self.network(x), y))
         if self.trainer.world_size > 1:  # all begin with the same weights; their dropouts need not agree
             torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)
+
+    def _check_engine(self, trainer: Any, engine: str) -> None:
+        if trainer.world_size > 1:
+            raise ValueError(f"{engine} trains on one device: it does not average gradients between several")
+        if getattr(trainer.precision_plugin, "scaler", None) is not None:
+            raise ValueError(f"{engine} does not scale losses as precision '16-mixed' needs it; use 'bf16-mixed'")
+        if self.engine == "playback":
+            if isinstance(trainer.precision_plugin, MixedPrecision):
+                raise ValueError(f"{engine} plays nothing under autocast, which mixed precision is; use the tape")
+            if trainer.accumulate_grad_batches != 1:
+                raise ValueError(f"{engine} replaces gradients, it does not accumulate them; use the tape")
+
+    def on_fit_end(self) -> None:
+        self._playback = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         x, y = batch
         rows = y.shape[0]
-        if self.engine == "tape":
+        if self._playback is not None:
+            loss = self._playback(x, y)
+            self._recorded = None, loss
+        elif self.engine == "tape":
             with Tape() as tape:
                 loss = self.objective(self.network(x), y)
             self._recorded = tape, loss.requires_grad_()  # what Lightning does with the loss is left to autograd
@@ -117,11 +138,16 @@ class Learner(LightningModule):
             super().backward(loss, *arguments, **keywords)
             return
         (tape, recorded), self._recorded = self._recorded, None
-        tape.backward(recorded, None if loss is recorded else torch.autograd.grad(loss, recorded)[0])
+        if tape is not None:
+            tape.backward(recorded, None if loss is recorded else torch.autograd.grad(loss, recorded)[0])
+        elif loss is not recorded and not torch.equal(loss, recorded):
+            raise ValueError("engine='playback' has the gradients of `objective` only; use the tape to change its loss")
 
     # What zero_grad() of an optimizer and of a module do, which takes as long as a layer.
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        if self._playback is not None:  # it has put this step's gradients in place of those of the last
+            return
         for group in optimizer.param_groups:
             for p in group["params"]:
                 p.grad = None
@@ -223,7 +249,7 @@ class Classifier(Learner):
         *,
         classes: int,
         output: Literal["scores", "probability"] = "scores",
-        engine: Literal["autograd", "tape"] = "autograd",
+        engine: Engine = "autograd",
         metrics: Mapping[str, Metric] | None = None,
     ) -> None:
         if classes < 2:
@@ -275,7 +301,7 @@ class Regressor(Learner):
         *,
         centre: float = 0.0,
         scale: float = 1.0,
-        engine: Literal["autograd", "tape"] = "autograd",
+        engine: Engine = "autograd",
         metrics: Mapping[str, Metric] | None = None,
     ) -> None:
         if not scale > 0:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn as torch_nn
 
 from manualgrad import nn, training
-
-Engine = Literal["autograd", "tape"]
+from manualgrad.training.learners import Engine
 
 
 def ready(table: training.Table) -> training.Table:

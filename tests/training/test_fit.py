@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from manualgrad import nn, training
+from manualgrad.training.learners import Engine
 from manualgrad.training.loading import Batches
-from tests.training.learners import Engine, learner_of, network, ready
+from tests.training.learners import learner_of, network, ready
 
 # What Lightning 2.6 says about a class of torch 2.13's; `fit` keeps it from its users.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")

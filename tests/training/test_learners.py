@@ -1,4 +1,4 @@
-"""Classifier and Regressor: the training step by either engine, metrics over whole splits, and what is refused."""
+"""Classifier and Regressor: the training step by any engine, metrics over whole splits, and what is refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,12 +14,14 @@ import torch
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor
 from torchmetrics import Metric
 
 from manualgrad import nn, training
 from manualgrad.training import data as data_file
-from tests.training.learners import KINDS, Engine, cosine, learner_of, momentum, network, ready
+from manualgrad.training.learners import Engine
+from tests.training.learners import KINDS, cosine, learner_of, momentum, network, ready
 
 # What Lightning 2.6 says about a class of torch 2.13's; `fit` keeps it from its users.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
@@ -53,10 +55,9 @@ def lightning(tmp_path: Path) -> Callable[..., Trainer]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_both_engines_and_a_plain_loop_give_the_same_run(kind: str, lightning: Callable[..., Trainer]) -> None:
+def test_all_engines_and_a_plain_loop_give_the_same_run(kind: str, lightning: Callable[..., Trainer]) -> None:
     runs = []
-    engines: tuple[Engine, ...] = ("autograd", "tape")
-    for engine in engines:
+    for engine in get_args(Engine):
         learner, data = learner_of(kind, engine)
         follow = Follow()
         trainer = lightning(max_epochs=3, callbacks=[follow], precision="64-true")
@@ -185,7 +186,7 @@ def test_what_a_learner_refuses() -> None:
     for keywords, says in (
         ({"classes": 1}, "classes must be at least 2, got 1"),
         ({"classes": 2, "output": "logits"}, "output must be 'scores' or 'probability', got 'logits'"),
-        ({"classes": 2, "engine": "hand"}, "engine must be 'autograd' or 'tape', got 'hand'"),
+        ({"classes": 2, "engine": "hand"}, "engine must be 'autograd', 'tape' or 'playback', got 'hand'"),
     ):
         with pytest.raises(ValueError, match=says):
             training.Classifier(one, nn.BCEWithLogitsLoss(), **keywords)
@@ -203,14 +204,32 @@ def test_what_a_learner_refuses() -> None:
 
 
 def test_the_tape_refuses_what_it_would_do_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
-    learner, _ = learner_of("digits", "tape")
-    for trainer, says in (
-        (SimpleNamespace(world_size=2), "engine='tape' trains on one device"),
-        (SimpleNamespace(world_size=1, precision_plugin=SimpleNamespace(scaler=object())), "use 'bf16-mixed'"),
-    ):
-        monkeypatch.setattr(training.Learner, "trainer", trainer)
+    def trainer(processes: int, precision: object = None, accumulate: int = 1) -> SimpleNamespace:
+        return SimpleNamespace(world_size=processes, precision_plugin=precision, accumulate_grad_batches=accumulate)
+
+    cases: list[tuple[Engine, SimpleNamespace, str]] = [
+        ("tape", trainer(2), "engine='tape' trains on one device"),
+        ("tape", trainer(1, SimpleNamespace(scaler=object())), "use 'bf16-mixed'"),
+        ("playback", trainer(2), "engine='playback' trains on one device"),
+        ("playback", trainer(1, MixedPrecision("bf16-mixed", "cpu")), "plays nothing under autocast"),
+        ("playback", trainer(1, accumulate=4), "replaces gradients, it does not accumulate them; use the tape"),
+    ]
+    for engine, given, says in cases:
+        learner, _ = learner_of("digits", engine)
+        monkeypatch.setattr(training.Learner, "trainer", given)
         with pytest.raises(ValueError, match=says):
             learner.on_fit_start()
+
+
+def test_a_playback_refuses_another_loss_than_it_played(lightning: Callable[..., Trainer]) -> None:
+    class Halved(training.Classifier):
+        def training_step(self, *arguments: Any) -> Tensor:
+            return super().training_step(*arguments) / 2
+
+    data = ready(training.Digits(batch_size=200))
+    learner = Halved(network(64, 10), nn.CrossEntropyLoss(), momentum, classes=10, engine="playback")
+    with pytest.raises(ValueError, match="has the gradients of `objective` only; use the tape to change its loss"):
+        lightning(max_epochs=1).fit(learner, data)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Lightning 2.6 uses what jsonargparse 4.53 deprecates

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from manualgrad import training
 from manualgrad.formulas.linear import LinearFunction
-from tests.training.learners import Engine, learner_of
+from manualgrad.training.learners import Engine
+from tests.training.learners import learner_of
 
 # What Lightning 2.6 says about a class of torch 2.13's; `fit` keeps it from its users.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
@@ -30,7 +31,7 @@ def twins_of(kind: str, engine: Engine, precision: Any, folder: Path) -> trainin
     [
         ("digits", "autograd", "64-true", 1e-12),
         ("digits", "tape", "32-true", 1e-5),
-        ("probability", "tape", "64-true", 1e-12),
+        ("probability", "playback", "64-true", 1e-12),
         ("diabetes", "autograd", "32-true", 1e-5),
     ],
 )

@@ -18,12 +18,12 @@ class Rehearsal(nn.Module):
 
     def __init__(self, learner: Learner) -> None:
         super().__init__()
-        trainer = learner._trainer
-        learner._trainer = None  # else the copy takes the trainer, its data and its loggers along
+        kept = learner._trainer, learner._playback
+        learner._trainer = learner._playback = None  # else the copy takes the trainer, its data and its loggers along
         try:
             held = copy.deepcopy(learner)
         finally:
-            learner._trainer = trainer
+            learner._trainer, learner._playback = kept
         self.network = held.network
         if isinstance(held.loss, nn.Module):
             self.loss = held.loss
