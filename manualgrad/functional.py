@@ -36,6 +36,13 @@ from manualgrad.compositions.fourier import irfft as irfft
 from manualgrad.compositions.fourier import irfftn as irfftn
 from manualgrad.compositions.fourier import rfft as rfft
 from manualgrad.compositions.fourier import rfftn as rfftn
+from manualgrad.compositions.matrices import cholesky_inverse as cholesky_inverse
+from manualgrad.compositions.matrices import cholesky_solve as cholesky_solve
+from manualgrad.compositions.matrices import det as det
+from manualgrad.compositions.matrices import eigvalsh as eigvalsh
+from manualgrad.compositions.matrices import logdet as logdet
+from manualgrad.compositions.matrices import matrix_power as matrix_power
+from manualgrad.compositions.matrices import svdvals as svdvals
 from manualgrad.compositions.products import addbmm as addbmm
 from manualgrad.compositions.products import addmv as addmv
 from manualgrad.compositions.products import addr as addr
@@ -118,6 +125,7 @@ from manualgrad.formulas.choice import clamp_max as clamp_max
 from manualgrad.formulas.choice import clamp_min as clamp_min
 from manualgrad.formulas.choice import masked_fill as masked_fill
 from manualgrad.formulas.choice import where as where
+from manualgrad.formulas.cholesky import cholesky as cholesky
 from manualgrad.formulas.complex_parts import view_as_complex as view_as_complex
 from manualgrad.formulas.complex_parts import view_as_real as view_as_real
 from manualgrad.formulas.conj import conj as conj
@@ -133,6 +141,7 @@ from manualgrad.formulas.diagonals import diag as diag
 from manualgrad.formulas.diagonals import diag_embed as diag_embed
 from manualgrad.formulas.diagonals import diagonal as diagonal
 from manualgrad.formulas.dropout import dropout as dropout
+from manualgrad.formulas.eigh import eigh as eigh
 from manualgrad.formulas.elementwise import addcdiv as addcdiv
 from manualgrad.formulas.elementwise import addcmul as addcmul
 from manualgrad.formulas.elementwise import atan2 as atan2
@@ -187,6 +196,8 @@ from manualgrad.formulas.indexing import narrow as narrow
 from manualgrad.formulas.indexing import select as select
 from manualgrad.formulas.indexing import setitem as setitem
 from manualgrad.formulas.interpolate import interpolate as interpolate
+from manualgrad.formulas.inverse import inv as inv
+from manualgrad.formulas.inverse import solve as solve
 from manualgrad.formulas.joining import cat as cat
 from manualgrad.formulas.joining import chunk as chunk
 from manualgrad.formulas.joining import split as split
@@ -212,6 +223,7 @@ from manualgrad.formulas.matmul import dot as dot
 from manualgrad.formulas.matmul import matmul as matmul
 from manualgrad.formulas.matmul import mm as mm
 from manualgrad.formulas.matmul import mv as mv
+from manualgrad.formulas.matrix_exp import matrix_exp as matrix_exp
 from manualgrad.formulas.mish import mish as mish
 from manualgrad.formulas.mse_loss import mse_loss as mse_loss
 from manualgrad.formulas.multi_margin_loss import multi_margin_loss as multi_margin_loss
@@ -236,6 +248,7 @@ from manualgrad.formulas.powers import square as square
 from manualgrad.formulas.prelu import prelu as prelu
 from manualgrad.formulas.products import cumprod as cumprod
 from manualgrad.formulas.products import prod as prod
+from manualgrad.formulas.qr import qr as qr
 from manualgrad.formulas.reductions import cumsum as cumsum
 from manualgrad.formulas.reductions import logsumexp as logsumexp
 from manualgrad.formulas.reductions import mean as mean
@@ -280,6 +293,7 @@ from manualgrad.formulas.shuffles import pixel_shuffle as pixel_shuffle
 from manualgrad.formulas.shuffles import pixel_unshuffle as pixel_unshuffle
 from manualgrad.formulas.sigmoid import sigmoid as sigmoid
 from manualgrad.formulas.silu import silu as silu
+from manualgrad.formulas.slogdet import slogdet as slogdet
 from manualgrad.formulas.smooth_l1_loss import smooth_l1_loss as smooth_l1_loss
 from manualgrad.formulas.soft_margin_loss import soft_margin_loss as soft_margin_loss
 from manualgrad.formulas.softmax import softmax as softmax
@@ -287,6 +301,7 @@ from manualgrad.formulas.softmin import softmin as softmin
 from manualgrad.formulas.softplus import softplus as softplus
 from manualgrad.formulas.softshrink import softshrink as softshrink
 from manualgrad.formulas.softsign import softsign as softsign
+from manualgrad.formulas.solve_triangular import solve_triangular as solve_triangular
 from manualgrad.formulas.special import digamma as digamma
 from manualgrad.formulas.special import erfinv as erfinv
 from manualgrad.formulas.special import i0 as i0
@@ -299,6 +314,7 @@ from manualgrad.formulas.surrogates import reverse_gradient as reverse_gradient
 from manualgrad.formulas.surrogates import scale_gradient as scale_gradient
 from manualgrad.formulas.surrogates import straight_through_round as straight_through_round
 from manualgrad.formulas.surrogates import straight_through_sign as straight_through_sign
+from manualgrad.formulas.svd import svd as svd
 from manualgrad.formulas.tanh import tanh as tanh
 from manualgrad.formulas.tanhshrink import tanhshrink as tanhshrink
 from manualgrad.formulas.threshold import threshold as threshold

@@ -153,6 +153,28 @@ COMPOSITIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
     "logcumsumexp of a number": lambda x, a, v: torch.logcumsumexp(v[0], 0),
     "median": lambda x, a, v: (x.median(), x.median(1).values, torch.nanmedian(x + WITH_NAN, dim=0, keepdim=True)[0]),
     "renorm": lambda x, a, v: (torch.renorm(x, 2, 0, 1.0), x.renorm(1, -1, 2.5)),
+    # matrices
+    "inverse": lambda x, a, v: torch.inverse(a) + a.inverse() + torch.linalg.inv(A=a) + torch.linalg.inv_ex(a)[0],
+    "solve": lambda x, a, v: (
+        torch.linalg.solve(a, x),
+        torch.linalg.solve_ex(a, x).result,
+        torch.linalg.solve(a, a[0]),
+    ),
+    "solve_triangular": lambda x, a, v: torch.linalg.solve_triangular(a.tril(-1), x, upper=False, unitriangular=True),
+    "det": lambda x, a, v: (torch.det(a), torch.linalg.det(a), a.exp().logdet(), torch.slogdet(a)[1]),
+    "cholesky": lambda x, a, v: torch.linalg.cholesky_ex(a @ a.T, upper=True)[0],
+    "cholesky_solve": lambda x, a, v: torch.cholesky_solve(x, torch.linalg.cholesky(a @ a.T)),
+    "cholesky_inverse": lambda x, a, v: torch.linalg.cholesky(a @ a.T, upper=True).cholesky_inverse(upper=True),
+    "eigh": lambda x, a, v: (torch.linalg.eigh(a + a.T)[1].abs(), torch.linalg.eigvalsh(a @ a.T)),
+    "svd": lambda x, a, v: (
+        x.svd().U.abs(),
+        torch.linalg.svd(x, full_matrices=False)[2].abs(),
+        torch.linalg.svdvals(x),
+    ),
+    "qr": lambda x, a, v: (torch.linalg.qr(x.T).Q, torch.linalg.qr(a, mode="complete")[1]),
+    "matrix_exp": lambda x, a, v: torch.matrix_exp(a) + a.matrix_exp(),
+    "matrix_power": lambda x, a, v: (a.matrix_power(5), torch.linalg.matrix_power(a, -2), torch.matrix_power(a, 1) * 1),
+    "cond": lambda x, a, v: (torch.linalg.cond(x), torch.linalg.cond(a, -2)),
     # special functions
     "polygamma": lambda x, a, v: torch.polygamma(1, x.exp()) + x.exp().polygamma(2),
     "mvlgamma": lambda x, a, v: torch.mvlgamma(x.exp() + 2, 3),

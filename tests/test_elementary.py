@@ -99,6 +99,9 @@ SPELLINGS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
     "torch.linalg.norm(v, 3)": lambda x, v, w: torch.linalg.norm(v, 3),
     "torch.linalg.norm(x, 1)": lambda x, v, w: torch.linalg.norm(x, 1),
     "torch.linalg.norm(x, ord=-inf)": lambda x, v, w: torch.linalg.norm(x, ord=-math.inf),
+    "torch.linalg.norm(x, 2)": lambda x, v, w: torch.linalg.norm(x, 2),
+    "torch.norm(x, 'nuc')": lambda x, v, w: torch.norm(x, "nuc") + torch.linalg.matrix_norm(x, -2, (1, 0)),
+    "torch.linalg.matrix_norm(x, 'nuc')": lambda x, v, w: torch.linalg.matrix_norm(x, "nuc", (0, 1), keepdim=True),
     "torch.linalg.norm(x, 'fro')": lambda x, v, w: torch.linalg.norm(x, "fro"),
     "torch.linalg.matrix_norm(x, inf)": lambda x, v, w: torch.linalg.matrix_norm(x, math.inf, keepdim=True),
     "torch.linalg.matrix_norm(x, -1)": lambda x, v, w: torch.linalg.matrix_norm(x, -1, (1, 0)),
@@ -184,9 +187,6 @@ def test_torchs_spellings(spelling: str) -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
-    "nuclear norm": (lambda x: torch.norm(x, "nuc"), "singular values"),
-    "spectral norm": (lambda x: torch.linalg.norm(x, 2), "singular values"),
-    "nuclear matrix norm": (lambda x: torch.linalg.matrix_norm(x, "nuc"), "singular values"),
     "scatter with reduce": (lambda x: x.scatter(0, PLACES, x, reduce="add"), "no formula for `reduce`"),
 }
 

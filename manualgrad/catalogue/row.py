@@ -62,6 +62,16 @@ def away_from(*shape: int, kinks: Sequence[float], scale: float = 1.0, gap: floa
     return Draw(make)
 
 
+def definite(*shape: int) -> Draw:
+    """Symmetric positive definite matrices, with eigenvalues of 1 and more."""
+
+    def make(g: torch.Generator, d: torch.dtype) -> Tensor:
+        x = torch.randn(shape, generator=g, dtype=torch.float64)
+        return (x @ x.mT + torch.eye(shape[-1], dtype=torch.float64)).to(d)
+
+    return Draw(make)
+
+
 def probabilities(*shape: int, dim: int = -1) -> Draw:
     """Positive, with sum 1 along `dim`."""
     return Draw(lambda g, d: torch.randn(shape, generator=g, dtype=torch.float64).softmax(dim).to(d))
@@ -175,6 +185,7 @@ class Row:
     `reference` is the same function in ordinary torch operations, for where torch's own derivatives are inexact or lack
     an order or a mode: ours are compared with those of `reference` then, and only values and costs with the twin's. A
     `surrogate` declares a gradient that is not the derivative; its twin is an expression that autograd gives that one.
+    A `symmetric` formula is for symmetric matrices, and has derivatives in symmetric directions only.
     """
 
     function: Callable[..., Any]
@@ -189,6 +200,7 @@ class Row:
     slow_because: str = ""
     reference: Callable[..., Any] | None = None
     surrogate: bool = False
+    symmetric: bool = False
 
     @property
     def truth(self) -> Callable[..., Any]:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from manualgrad import functional as F
-from manualgrad.formula import FormulaError
 from manualgrad.spellings.adapting import swapped
 
 
@@ -20,7 +19,7 @@ def _vdot(input: Tensor, other: Tensor) -> Tensor:
 def _norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
     """`torch.norm`, to which a matrix is a vector, but for the nuclear norm."""
     if p == "nuc":
-        raise FormulaError("torch.norm: there is no formula for the nuclear norm, a sum of singular values")
+        return matrix_norm(input, "nuc", range(input.dim()) if dim is None else dim, keepdim, dtype=dtype)
     return F.vector_norm(input, 2 if p in (None, "fro") else p, dim, keepdim, dtype=dtype)
 
 
@@ -29,21 +28,24 @@ def _linalg_norm(input: Tensor, ord: Any = None, dim: Any = None, keepdim: bool 
     dims = range(input.dim()) if dim is None else (dim,) if isinstance(dim, int) else dim
     if ord is None or (len(dims) == 1 and not isinstance(ord, str)):
         return F.vector_norm(input, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
-    return _matrix_norm(input, ord, tuple(dims), keepdim, dtype=dtype)
+    return matrix_norm(input, ord, tuple(dims), keepdim, dtype=dtype)
 
 
-def _matrix_norm(
+def matrix_norm(
     input: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
-    """`torch.linalg.matrix_norm`, where it does not ask for singular values."""
+    """`torch.linalg.matrix_norm`."""
     if len(dim) != 2:
         raise RuntimeError(f"matrix_norm: dim must be two dimensions, got {tuple(dim)}")
     if ord == "fro":
         return F.vector_norm(input, 2, dim, keepdim, dtype=dtype)
+    if ord in ("nuc", 2, -2):  # the sum, the largest or the smallest of the singular values
+        values = F.svdvals(F.movedim(input if dtype is None else F.to(input, dtype), tuple(dim), (-2, -1)))
+        y = {"nuc": F.sum, 2: F.amax, -2: F.amin}[ord](values, -1)
+        kept = [1 if d in [k % input.dim() for k in dim] else n for d, n in enumerate(input.shape)]
+        return F.reshape(y, kept) if keepdim else y
     if ord not in (1, -1, math.inf, -math.inf):
-        raise FormulaError(
-            f"torch.linalg.matrix_norm: there is no formula for ord={ord!r}, which asks for singular values"
-        )
+        raise RuntimeError(f"matrix_norm: ord must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {ord!r}")
     rows, columns = (d % input.dim() for d in dim)
     summed, other = (rows, columns) if abs(ord) == 1 else (columns, rows)  # of sizes, in each column or each row
     sums = F.vector_norm(input, 1, summed, True, dtype=dtype)
@@ -71,7 +73,7 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.vector_norm, torch.linalg.vector_norm),
     (_norm, torch.norm, Tensor.norm),
     (_linalg_norm, torch.linalg.norm),
-    (_matrix_norm, torch.linalg.matrix_norm),
+    (matrix_norm, torch.linalg.matrix_norm),
     (F.addmv, torch.addmv, Tensor.addmv),
     (F.addr, torch.addr, Tensor.addr),
     (F.addbmm, torch.addbmm, Tensor.addbmm),

@@ -7,9 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 from manualgrad import functional as F
-from manualgrad.spellings import algebra, fourier, indexing, kernels, layers, losses, pointwise, reductions, shape
+from manualgrad.spellings import (
+    algebra,
+    fourier,
+    indexing,
+    kernels,
+    layers,
+    losses,
+    matrices,
+    pointwise,
+    reductions,
+    shape,
+)
 
-_TABLES = (layers, losses, kernels, pointwise, algebra, reductions, shape, indexing, fourier)
+_TABLES = (layers, losses, kernels, pointwise, algebra, matrices, reductions, shape, indexing, fourier)
 
 # torch's function -> ours, of the same arguments.
 TWINS: dict[Callable[..., Any], Callable[..., Any]] = {
