@@ -48,7 +48,7 @@ class MultiMarginLossFunction(Formula):
         dl = (dy.reshape(-1, 1) if ctx.reduction == "none" else spread(dy, t.shape, ctx.reduction)) / h.shape[1]
         dx = dw = None
         if needs_x:
-            dh = gated(dl, slope.abs()) * slope
+            dh = gated(dl, h) * slope
             dx = dh.scatter_add(1, t, -dh.sum(1, keepdim=True)).reshape(x.shape)
         if needs_w:
             losses = dl * (h**ctx.p).sum(1, keepdim=True)
