@@ -50,18 +50,9 @@ def build(config: Config) -> tuple[training.Learner, training.Table]:
     """The network with its loss and optimizer, and the data."""
     from manualgrad import nn
 
-    data = training.BreastCancer(**vars(config.data), seed=config.seed)
-    data.setup()
+    data = config.table(training.BreastCancer)
     network = nn.Sequential(nn.Linear(len(data.columns), config.hidden), nn.ReLU(), nn.Linear(config.hidden, 1))
-    learner = training.Classifier(
-        network,
-        nn.BCEWithLogitsLoss(),
-        config.optimizer.build,
-        config.optimizer.scheduler(config.trainer.max_epochs),
-        classes=2,
-        engine=config.engine,
-    )
-    return learner, data
+    return training.Classifier(network, nn.BCEWithLogitsLoss(), classes=2, **config.learning()), data
 
 
 def run(config: Config, run: training.Run) -> dict[str, float]:

@@ -53,19 +53,10 @@ def build(config: Config) -> tuple[training.Learner, training.Table]:
     """The network with its loss and optimizer, and the data."""
     from manualgrad import nn
 
-    data = training.Diabetes(**vars(config.data), seed=config.seed)
-    data.setup()
+    data = config.table(training.Diabetes)
     network = nn.Sequential(nn.Linear(len(data.columns), config.hidden), nn.ReLU(), nn.Linear(config.hidden, 1))
-    learner = training.Regressor(
-        network,
-        nn.MSELoss(),
-        config.optimizer.build,
-        config.optimizer.scheduler(config.trainer.max_epochs),
-        centre=data.target_centre,
-        scale=data.target_scale,
-        engine=config.engine,
-    )
-    return learner, data
+    unit = {"centre": data.target_centre, "scale": data.target_scale}
+    return training.Regressor(network, nn.MSELoss(), **unit, **config.learning()), data
 
 
 def run(config: Config, run: training.Run) -> dict[str, float]:

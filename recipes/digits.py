@@ -50,22 +50,14 @@ def build(config: Config) -> tuple[training.Learner, training.Table]:
     """The network with its loss and optimizer, and the data."""
     from manualgrad import nn
 
-    data = training.Digits(**vars(config.data), seed=config.seed)
-    data.setup()
+    data = config.table(training.Digits)
     network = nn.Sequential(
         nn.Linear(len(data.columns), config.hidden),
         nn.ReLU(),
         nn.Linear(config.hidden, len(data.class_names)),
     )
-    learner = training.Classifier(
-        network,
-        nn.CrossEntropyLoss(),
-        config.optimizer.build,
-        config.optimizer.scheduler(config.trainer.max_epochs),
-        classes=len(data.class_names),
-        engine=config.engine,
-    )
-    return learner, data
+    classes = len(data.class_names)
+    return training.Classifier(network, nn.CrossEntropyLoss(), classes=classes, **config.learning()), data
 
 
 def run(config: Config, run: training.Run) -> dict[str, float]:

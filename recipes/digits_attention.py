@@ -77,17 +77,9 @@ def build(config: Config) -> tuple[training.Learner, training.Table]:
     """The network with its loss and optimizer, and the data."""
     from manualgrad import nn
 
-    data = training.Digits(**vars(config.data), seed=config.seed)
-    data.setup()
-    learner = training.Classifier(
-        network(config.width, config.layers),
-        nn.CrossEntropyLoss(label_smoothing=0.1),
-        config.optimizer.build,
-        config.optimizer.scheduler(config.trainer.max_epochs),
-        classes=10,
-        engine=config.engine,
-    )
-    return learner, data
+    data = config.table(training.Digits)
+    loss = nn.CrossEntropyLoss(label_smoothing=0.1)
+    return training.Classifier(network(config.width, config.layers), loss, classes=10, **config.learning()), data
 
 
 def run(config: Config, run: training.Run) -> dict[str, float]:

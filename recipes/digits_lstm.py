@@ -75,17 +75,9 @@ def build(config: Config) -> tuple[training.Learner, training.Table]:
     """The network with its loss and optimizer, and the data."""
     from manualgrad import nn
 
-    data = training.Digits(**vars(config.data), seed=config.seed)
-    data.setup()
-    learner = training.Classifier(
-        network(config.hidden),
-        nn.CrossEntropyLoss(),
-        config.optimizer.build,
-        config.optimizer.scheduler(config.trainer.max_epochs),
-        classes=10,
-        engine=config.engine,
-    )
-    return learner, data
+    data = config.table(training.Digits)
+    loss = nn.CrossEntropyLoss()
+    return training.Classifier(network(config.hidden), loss, classes=10, **config.learning()), data
 
 
 def run(config: Config, run: training.Run) -> dict[str, float]:

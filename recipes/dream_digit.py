@@ -49,14 +49,9 @@ def build(config: Config) -> tuple[training.Learner, training.Table]:
     """The network with its loss and optimizer, and the data."""
     from manualgrad import nn
 
-    data = training.Digits(**vars(config.data), seed=config.seed)
-    data.setup()
+    data = config.table(training.Digits)
     network = nn.Sequential(nn.Linear(64, config.hidden), nn.ReLU(), nn.Linear(config.hidden, 10))
-    schedule = config.optimizer.scheduler(config.trainer.max_epochs)
-    learner = training.Classifier(
-        network, nn.CrossEntropyLoss(), config.optimizer.build, schedule, classes=10, engine=config.engine
-    )
-    return learner, data
+    return training.Classifier(network, nn.CrossEntropyLoss(), classes=10, **config.learning()), data
 
 
 def dream(network: Any, config: Config, white: float, black: float) -> Any:

@@ -72,14 +72,10 @@ def build(config: Config) -> tuple[training.Learner, training.Table]:
         def prediction(self, output: Any) -> Any:
             return output
 
-    data = training.Digits(**vars(config.data), seed=config.seed)
-    data.setup()
+    data = config.table(training.Digits)
     data.parts = {part: (x, x) for part, (x, _) in data.parts.items()}
     data.kind = "rows"
-    schedule = config.optimizer.scheduler(config.trainer.max_epochs)
-    return Reconstructor(
-        Guesser(config.width), nn.MSELoss(), config.optimizer.build, schedule, config.engine, metrics={}
-    ), data
+    return Reconstructor(Guesser(config.width), nn.MSELoss(), metrics={}, **config.learning()), data
 
 
 def run(config: Config, run: training.Run) -> dict[str, float]:

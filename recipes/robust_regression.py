@@ -59,8 +59,7 @@ def learner_and_data(config: Config, loss: Any, outliers: bool) -> tuple[trainin
 
     from manualgrad import nn
 
-    data = training.Diabetes(**vars(config.data), seed=config.seed)
-    data.setup()
+    data = config.table(training.Diabetes)
     centre, scale = data.target_centre, data.target_scale  # of the clean targets
     if outliers:
         x, y = data.parts["train"]
@@ -69,10 +68,7 @@ def learner_and_data(config: Config, loss: Any, outliers: bool) -> tuple[trainin
         data.parts["train"] = (x, y.index_add(0, hit, torch.full((len(hit),), config.size * scale)))
     torch.manual_seed(config.seed)
     network = nn.Sequential(nn.Linear(len(data.columns), config.hidden), nn.ReLU(), nn.Linear(config.hidden, 1))
-    schedule = config.optimizer.scheduler(config.trainer.max_epochs)
-    return training.Regressor(
-        network, loss, config.optimizer.build, schedule, centre=centre, scale=scale, engine=config.engine
-    ), data
+    return training.Regressor(network, loss, centre=centre, scale=scale, **config.learning()), data
 
 
 def run(config: Config, run: training.Run) -> dict[str, float]:

@@ -80,9 +80,8 @@ def build(config: Config) -> tuple[training.Learner, training.Text]:
     data = training.Text(config.length, config.data.file, config.data.split, config.data.batch_size, config.seed)
     data.setup()
     characters = len(data.class_names)
-    schedule = config.optimizer.scheduler(config.trainer.max_epochs)
-    parts = Network(characters, config.width), nn.CrossEntropyLoss(), config.optimizer.build, schedule
-    return training.Classifier(*parts, classes=characters, engine=config.engine), data
+    network = Network(characters, config.width)
+    return training.Classifier(network, nn.CrossEntropyLoss(), classes=characters, **config.learning()), data
 
 
 def run(config: Config, run: training.Run) -> dict[str, float]:

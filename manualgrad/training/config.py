@@ -160,3 +160,17 @@ class Settings:
             raise ValueError("engine: the tape trains in one process; it does not average gradients between several")
         if self.engine == "playback" and self.trainer.precision == "bf16-mixed":
             raise ValueError("engine: a playback plays nothing under autocast, which bf16-mixed is; the tape does")
+
+    def table(self, kind: Callable[..., Any]) -> Any:
+        """The data module of this class, such as `training.Digits`, with these settings, ready."""
+        data = kind(**vars(self.data), seed=self.seed)
+        data.setup()
+        return data
+
+    def learning(self) -> dict[str, Any]:
+        """How it is trained: optimizer, scheduler and engine, as keyword arguments of a Learner."""
+        return {
+            "optimizer": self.optimizer.build,
+            "scheduler": self.optimizer.scheduler(self.trainer.max_epochs),
+            "engine": self.engine,
+        }
