@@ -30,16 +30,12 @@ class TanhFunction(Formula):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
-        return dy * _slope(y)
+        return dy * torch.addcmul(y.new_ones(()), y, y, value=-1)  # one kernel fewer than 1 - y^2
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
-        return x_t * _slope(y)
-
-
-def _slope(y: Tensor) -> Tensor:
-    return torch.addcmul(y.new_ones(()), y, y, value=-1)  # one kernel fewer than 1 - y^2
+        return x_t * torch.addcmul(y.new_ones(()), y, y, value=-1)
 
 
 def tanh(input: Tensor) -> Tensor:
