@@ -206,6 +206,12 @@ def test_a_formula_is_short() -> None:
         assert not is_short or path.stem not in LONGER, f"{path.name} is short now: take it out of LONGER"
 
 
+def test_every_part_is_part_of_something() -> None:
+    used = {name for path in (ROOT / "manualgrad").rglob("*.py") for name in imports(path)}
+    for path in (ROOT / "manualgrad" / "parts").glob("[!_]*.py"):
+        assert any(name.startswith(f"{module_name(path)}.") for name in used), f"nothing imports {path.name}"
+
+
 def test_an_interface_bears_the_name_of_its_formula() -> None:
     for path in (ROOT / "manualgrad" / "interfaces").glob("[!_]*.py"):
         module = importlib.import_module(f"manualgrad.interfaces.{path.stem}")

@@ -157,7 +157,7 @@ def _all_caught(row: Row) -> Score:
 @pytest.mark.parametrize("name", FEW)
 def test_mistakes_in_simple_formulas_are_caught(name: str) -> None:
     score = _all_caught(BY_NAME[name])
-    assert score.wrong >= 9
+    assert score.wrong >= 7
 
 
 @pytest.mark.slow
