@@ -77,6 +77,8 @@ from manualgrad.compositions.recurrent import rnn_relu as rnn_relu
 from manualgrad.compositions.recurrent import rnn_relu_cell as rnn_relu_cell
 from manualgrad.compositions.recurrent import rnn_tanh as rnn_tanh
 from manualgrad.compositions.recurrent import rnn_tanh_cell as rnn_tanh_cell
+from manualgrad.compositions.spectrogram import istft as istft
+from manualgrad.compositions.spectrogram import stft as stft
 from manualgrad.compositions.stacking import atleast_1d as atleast_1d
 from manualgrad.compositions.stacking import atleast_2d as atleast_2d
 from manualgrad.compositions.stacking import atleast_3d as atleast_3d

@@ -152,6 +152,8 @@ COMPOSITIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
     "nanquantile": lambda x, a, v: (x + WITH_NAN).nanquantile(torch.tensor([0.1, 0.9]).double(), 1, keepdim=True),
     "logcumsumexp of a number": lambda x, a, v: torch.logcumsumexp(v[0], 0),
     "median": lambda x, a, v: (x.median(), x.median(1).values, torch.nanmedian(x + WITH_NAN, dim=0, keepdim=True)[0]),
+    "constant_pad_nd": lambda x, a, v: torch.constant_pad_nd(x, (1, 0, 0, 2), 3.0),
+    "fill": lambda x, a, v: torch.fill(x, v[0]),
     "renorm": lambda x, a, v: (torch.renorm(x, 2, 0, 1.0), x.renorm(1, -1, 2.5)),
     # matrices
     "inverse": lambda x, a, v: torch.inverse(a) + a.inverse() + torch.linalg.inv(A=a) + torch.linalg.inv_ex(a)[0],
@@ -197,6 +199,19 @@ COMPOSITIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
     "fftn": lambda x, a, v: (torch.fft.fftn(x), torch.fft.rfftn(x, (2, 6)), torch.fft.irfftn(x, (5,))),
     "hfft": lambda x, a, v: (torch.fft.hfft(x), torch.fft.ihfft(x, norm="ortho"), torch.fft.ihfftn(a)),
     "fftshift": lambda x, a, v: torch.fft.fftshift(x) + torch.fft.ifftshift(x, 1),
+    "stft": lambda x, a, v: (
+        torch.stft(x, 3, 1, window=a[0], return_complex=True),
+        v.stft(4, window=x[0], return_complex=True, normalized=True, onesided=False),
+        torch.stft(x, 4, 2, 2, v[:2], center=False, return_complex=True),
+    ),
+    "istft": lambda x, a, v: (
+        torch.istft(torch.complex(a, a.exp()), 4, 2, window=v.exp()),
+        torch.istft(
+            torch.complex(x.T, x.T), 4, 1, window=v.exp(), normalized=True, onesided=False, length=3, center=False
+        ),
+        torch.complex(x.T, x.T).istft(4, 1, 4, v.exp(), return_complex=True, onesided=False),
+    ),
+    "to complex numbers": lambda x, a, v: (x.to(torch.complex64).abs(), x.to(torch.complex128).angle() + x),
     "a filter": lambda x, a, v: torch.fft.irfft(torch.fft.rfft(x) * torch.fft.rfft(v), n=4),
     "rotary embedding": lambda x, a, v: torch.view_as_real(
         torch.view_as_complex(x.reshape(3, 2, 2)) * torch.polar(torch.ones_like(v[:2]), v[:2])
@@ -209,6 +224,18 @@ COMPOSITIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
     "real": lambda x, a, v: torch.real(torch.complex(x, v)) + x.real,
     "angle of real numbers": lambda x, a, v: x.angle() + x,
 }
+
+
+@pytest.mark.filterwarnings("ignore:index_reduce")  # torch's, of a function that may change
+@pytest.mark.parametrize("how", ["prod", "mean", "amax", "amin"])
+def test_index_reduce(how: str) -> None:
+    assert_as_torch(lambda x, a, v: x.index_reduce(1, torch.tensor([0, 2, 0]), a, how, include_self=False))
+
+
+@pytest.mark.filterwarnings("ignore:A window was not provided")
+def test_transforms_without_a_window() -> None:
+    assert_as_torch(lambda x, a, v: torch.stft(v, 4, 2, return_complex=True))
+    assert_as_torch(lambda x, a, v: torch.istft(torch.complex(a, a), 4, 2))
 
 
 @pytest.mark.parametrize("name", COMPOSITIONS)

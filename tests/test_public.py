@@ -85,6 +85,8 @@ COMPOSED |= {
         "put": sample(_X, _TWO, normal(2)),
         "select_scatter": sample(_X, _V, 0, 1),
         "slice_scatter": sample(_X, normal(1, 4), 0, 1, 2),
+        "stft": sample(normal(8), 4, return_complex=True),
+        "istft": sample(complex_normal(3, 4), 4),
         "take": sample(_X, _TWO),
         "take_along_dim": sample(_X, integers([[0], [1], [2]]), 1),
         "tensor_split": sample(_X, 2),

@@ -19,6 +19,26 @@ def _of_two(function: Callable[..., Any]) -> Callable[..., Any]:
     return spelled
 
 
+def _short_time(
+    input: Tensor,
+    n_fft: int,
+    hop_length: Any = None,
+    win_length: Any = None,
+    window: Any = None,
+    center: bool = True,
+    pad_mode: str = "reflect",
+    normalized: bool = False,
+    onesided: Any = None,
+    return_complex: Any = None,
+    align_to_window: Any = None,
+) -> Any:
+    """`x.stft(...)`, of the arguments of `torch.stft`."""
+    return F.stft(
+        *(input, n_fft, hop_length, win_length, window, center, pad_mode),
+        *(normalized, onesided, return_complex, align_to_window),
+    )
+
+
 SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.fft, torch.fft.fft),
     (F.ifft, torch.fft.ifft),
@@ -47,4 +67,7 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.complex, torch.complex),
     (F.polar, torch.polar),
     (F.angle, torch.angle, Tensor.angle),
+    (F.stft, torch.stft),
+    (_short_time, Tensor.stft),
+    (F.istft, torch.istft, Tensor.istft),
 )

@@ -39,6 +39,16 @@ def _with_sections(input: Tensor, split_sizes: Any, dim: int = 0) -> Any:
     return F.split(input, split_sizes, dim)
 
 
+def _index_reduce(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Any:
+    """`torch.index_reduce`, which brings whole slices together."""
+    shape = [-1 if d == dim % max(input.dim(), 1) else 1 for d in range(input.dim())]
+    places = index.view(shape).expand(source.shape) if input.dim() else index.view(())
+    source = source if source.dim() == places.dim() else F.reshape(source, places.shape)
+    return F.scatter_reduce(input, dim, places, source, reduce, include_self=include_self)
+
+
 SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.getitem, Tensor.__getitem__),
     (F.select, torch.select, Tensor.select),
@@ -85,4 +95,5 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.masked_scatter, torch.masked_scatter, Tensor.masked_scatter),
     (F.windows, Tensor.unfold),
     (F.scatter_reduce, torch.scatter_reduce, Tensor.scatter_reduce),
+    (_index_reduce, torch.index_reduce, Tensor.index_reduce),
 )

@@ -38,6 +38,11 @@ def _places(sizes: Tensor, batch_first: bool) -> tuple[Tensor, Tensor]:
     return (sequences, times) if batch_first else (times, sequences)
 
 
+def _filled_up(input: Tensor, pad: Any, value: float = 0) -> Any:
+    """`torch.constant_pad_nd`."""
+    return F.pad(input, pad, "constant", value)
+
+
 SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     # activations
     (F.sigmoid, torch.sigmoid, Tensor.sigmoid, torch.special.expit, T.sigmoid),
@@ -152,4 +157,5 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     # attention
     (F.scaled_dot_product_attention, T.scaled_dot_product_attention),
     (F.multi_head_attention_forward, T.multi_head_attention_forward),
+    (_filled_up, torch.constant_pad_nd),
 )

@@ -85,6 +85,11 @@ def _sampled(function: Callable[..., Any]) -> Callable[..., Any]:
     return spelled
 
 
+def _all_filled(input: Tensor, value: Any) -> Any:
+    """`torch.fill`."""
+    return F.masked_fill(input, torch.ones((), dtype=torch.bool, device=input.device), value)
+
+
 SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.add, torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__),
     (F.sub, torch.sub, Tensor.sub, Tensor.__sub__, torch.subtract, Tensor.subtract),
@@ -171,4 +176,5 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (_sampled(torch.bernoulli), torch.bernoulli, Tensor.bernoulli),
     (_sampled(torch.normal), torch.normal),
     (_sampled(torch.poisson), torch.poisson),
+    (_all_filled, torch.fill),
 )

@@ -58,6 +58,8 @@ def _summed_to(input: Tensor, size: Any) -> Any:
     return F.reshape(F.sum(input, dims, True), size) if dims else F.reshape(input, size)
 
 
+_METHODS: Any = Tensor  # of which torch's annotations do not know all
+
 SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.reshape, torch.reshape),
     (with_sizes(F.reshape), Tensor.reshape),
@@ -103,6 +105,8 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (_to(torch.float32), Tensor.float),
     (_to(torch.float16), Tensor.half),
     (_to(torch.bfloat16), Tensor.bfloat16),
+    (_to(torch.complex64), _METHODS.cfloat),
+    (_to(torch.complex128), _METHODS.cdouble),
     (_to("cpu"), Tensor.cpu),
     (_type, Tensor.type),
     (F.fliplr, torch.fliplr, Tensor.fliplr),
