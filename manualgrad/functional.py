@@ -70,13 +70,13 @@ from manualgrad.compositions.rearranging import take_along_dim as take_along_dim
 from manualgrad.compositions.rearranging import trace as trace
 from manualgrad.compositions.rearranging import trapezoid as trapezoid
 from manualgrad.compositions.recurrent import gru as gru
-from manualgrad.compositions.recurrent import gru_cell as gru_cell
 from manualgrad.compositions.recurrent import lstm as lstm
-from manualgrad.compositions.recurrent import lstm_cell as lstm_cell
 from manualgrad.compositions.recurrent import rnn_relu as rnn_relu
-from manualgrad.compositions.recurrent import rnn_relu_cell as rnn_relu_cell
 from manualgrad.compositions.recurrent import rnn_tanh as rnn_tanh
-from manualgrad.compositions.recurrent import rnn_tanh_cell as rnn_tanh_cell
+from manualgrad.compositions.recurrent_cells import gru_cell as gru_cell
+from manualgrad.compositions.recurrent_cells import lstm_cell as lstm_cell
+from manualgrad.compositions.recurrent_cells import rnn_relu_cell as rnn_relu_cell
+from manualgrad.compositions.recurrent_cells import rnn_tanh_cell as rnn_tanh_cell
 from manualgrad.compositions.spectrogram import istft as istft
 from manualgrad.compositions.spectrogram import stft as stft
 from manualgrad.compositions.stacking import atleast_1d as atleast_1d

@@ -1,7 +1,7 @@
 """Recurrent networks: layers above each other, in one direction or both, of the formulas of `rnn`, `lstm` and `gru`.
 
-The functions have the arguments of torch's (`torch.lstm`, `torch.gru`, `torch.rnn_tanh`, `torch.rnn_relu` and the
-cells), which `torch.nn.LSTM` and the others call; they have two forms, for a padded batch and for packed sequences.
+The functions have the arguments of torch's (`torch.lstm`, `torch.gru`, `torch.rnn_tanh`, `torch.rnn_relu`), which
+`torch.nn.LSTM` and the others call; they have two forms, for a padded batch and for packed sequences.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from manualgrad.compositions.recurrent_arguments import check_states, read
 from manualgrad.formula import call
 from manualgrad.formulas.dropout import dropout as drop
 from manualgrad.formulas.gru import GruFunction
@@ -23,20 +24,11 @@ from manualgrad.formulas.reshaping import reshape, squeeze, unsqueeze
 from manualgrad.formulas.rnn import RnnFunction
 from manualgrad.formulas.transposing import transpose
 from manualgrad.parts.time_steps import BatchSizes
-from manualgrad.public import described, expect_floating, public
+from manualgrad.public import public
 
 Weights = Sequence[Tensor]
 # One layer in one direction: rows, initial states, its weights, batch sizes, reversed -> all its states.
 Layer = Callable[[Tensor, Sequence[Tensor], Weights, BatchSizes, bool], tuple[Tensor, ...]]
-
-# What both forms have in common, in order, and of what kind each is; those that are not named are True or False.
-_ORDER = ("hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional")
-_KINDS: dict[str, tuple[Any, str]] = {
-    "batch_sizes": (Tensor, "a tensor of int64"),
-    "params": (Sequence, "a sequence of tensors"),
-    "num_layers": (int, "an integer"),
-    "dropout": ((int, float, Tensor), "a number"),
-}
 
 
 class FusedLstmFunction(LstmFunction):
@@ -113,93 +105,6 @@ def rnn_relu(input: Tensor, *arguments: Any, **named: Any) -> tuple[Tensor, Tens
     return output, h
 
 
-@public
-def lstm_cell(
-    input: Tensor,
-    hx: Sequence[Tensor],
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """One step of `lstm`: input (N, in), hx = (h, c). Same values and gradients as `torch.lstm_cell`.
-
-    >>> import torch
-    >>> net, x, h = torch.nn.LSTMCell(2, 3), torch.ones(5, 2), torch.zeros(5, 3)
-    >>> h_next, c_next = lstm_cell(x, (h, h), *net.parameters())
-    >>> torch.allclose(h_next, net(x)[0])
-    True
-    """
-    _check_cell("lstm_cell", 4, input, hx, w_ih, w_hh)
-    h, c = call(LstmFunction, input, *hx, w_ih, w_hh, b_ih, b_hh, None, (input.shape[0],), False)
-    return h, c
-
-
-@public
-def gru_cell(
-    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
-) -> Tensor:
-    """One step of `gru`: input (N, in), hx (N, hidden). Same values and gradients as `torch.gru_cell`.
-
-    >>> import torch
-    >>> net, x = torch.nn.GRUCell(2, 3), torch.ones(5, 2)
-    >>> torch.allclose(gru_cell(x, torch.zeros(5, 3), *net.parameters()), net(x))
-    True
-    """
-    _check_cell("gru_cell", 3, input, (hx,), w_ih, w_hh)
-    return call(GruFunction, input, hx, w_ih, w_hh, b_ih, b_hh, (input.shape[0],), False)
-
-
-@public
-def rnn_tanh_cell(
-    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
-) -> Tensor:
-    """One step of `rnn_tanh`: input (N, in), hx (N, hidden). Same values and gradients as `torch.rnn_tanh_cell`.
-
-    >>> import torch
-    >>> net, x = torch.nn.RNNCell(2, 3), torch.ones(5, 2)
-    >>> torch.allclose(rnn_tanh_cell(x, torch.zeros(5, 3), *net.parameters()), net(x))
-    True
-    """
-    _check_cell("rnn_tanh_cell", 1, input, (hx,), w_ih, w_hh)
-    return call(RnnFunction, input, hx, w_ih, w_hh, b_ih, b_hh, "tanh", (input.shape[0],), False)
-
-
-@public
-def rnn_relu_cell(
-    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
-) -> Tensor:
-    """One step of `rnn_relu`: input (N, in), hx (N, hidden). Same values and gradients as `torch.rnn_relu_cell`.
-
-    >>> import torch
-    >>> net, x = torch.nn.RNNCell(2, 3, nonlinearity="relu"), torch.ones(5, 2)
-    >>> torch.allclose(rnn_relu_cell(x, torch.zeros(5, 3), *net.parameters()), net(x))
-    True
-    """
-    _check_cell("rnn_relu_cell", 1, input, (hx,), w_ih, w_hh)
-    return call(RnnFunction, input, hx, w_ih, w_hh, b_ih, b_hh, "relu", (input.shape[0],), False)
-
-
-def _check_cell(cell: str, gates: int, input: Tensor, hx: Sequence[Tensor], w_ih: Tensor, w_hh: Tensor) -> None:
-    """Raise, with torch's exception type, for shapes that do not fit, some of which would be broadcast."""
-    if gates > 1 and isinstance(input, Tensor):
-        expect_floating(f"{cell}: input", input)
-    named = (("input", input), ("w_ih", w_ih), ("w_hh", w_hh), *(("hx", h) for h in hx))
-    for name, x in named:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{cell}: {name} must be a tensor, got {type(x).__name__}")
-        if x.dim() != 2:
-            error = IndexError if x.dim() < 2 else RuntimeError
-            raise error(f"{cell}: {name} must be a matrix, got shape {tuple(x.shape)}")
-    (batch, width), hidden = input.shape, w_hh.shape[1]
-    shapes = ((batch, width), (gates * hidden, width), (gates * hidden, hidden), *((batch, hidden) for _ in hx))
-    for (name, x), shape in zip(named, shapes, strict=True):
-        if tuple(x.shape) != shape:
-            raise RuntimeError(
-                f"{cell}: {name} must have shape {shape} for input {tuple(input.shape)}, got {tuple(x.shape)}"
-            )
-
-
 def _lstm_layer(
     x: Tensor, states: Sequence[Tensor], weights: Weights, sizes: BatchSizes, reverse: bool
 ) -> tuple[Tensor, ...]:
@@ -227,46 +132,13 @@ def _rnn_layer(nonlinearity: str) -> Layer:
     return layer
 
 
-def _read(name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of either form by name, hx as a list; with torch's exception type for one that does not fit."""
-    packed = "batch_sizes" in named or (len(arguments) > 2 and isinstance(arguments[2], Sequence))  # params are third
-    order = ("batch_sizes", *_ORDER) if packed else (*_ORDER, "batch_first")
-    if len(arguments) > len(order):
-        raise TypeError(f"{name}: at most {len(order) + 1} arguments are taken, got {len(arguments) + 1}")
-    given = dict(zip(order, arguments, strict=False)) | named
-    for what in (*order, *given):
-        if what not in order or what not in given:
-            raise TypeError(f"{name}: {what} is {'missing' if what in order else 'no argument'}")
-        kinds, words = _KINDS.get(what, (bool, "True or False"))
-        if what != "hx" and not isinstance(given[what], kinds):
-            raise TypeError(f"{name}: {what} must be {words}, got {described(given[what])}")
-    if given["train"] and given["num_layers"] > 1 and not 0 <= given["dropout"] <= 1:
-        raise RuntimeError(f"{name}: dropout is a probability, from 0 to 1, got {given['dropout']}")
-    states = given["hx"] if name == "lstm" and isinstance(given["hx"], Sequence) else [given["hx"]]
-    for what, tensors in (("hx", states), ("params", given["params"])):
-        for x in tensors:
-            if not isinstance(x, Tensor):
-                raise TypeError(f"{name}: {what} must be made of tensors, got {described(x)}")
-    if len(states) != (2 if name == "lstm" else 1):
-        raise RuntimeError(f"{name}: hx must be two states, h and c, got {len(states)}")
-    places = given["num_layers"] * (2 if given["bidirectional"] else 1)
-    projected = states[0].shape[-1:] != states[-1].shape[-1:]
-    share = (4 if given["has_biases"] else 2) + projected
-    if len(given["params"]) != places * share:
-        raise RuntimeError(
-            f"{name}: params must be {share} tensors of each of the {places} layers and directions, "
-            f"got {len(given['params'])} in all"
-        )
-    return given | {"hx": list(states)}
-
-
 def _network(name: str, layer: Layer, input: Tensor, *arguments: Any, **named: Any) -> tuple[Tensor, list[Tensor]]:
     """Read the arguments of either form, and run the layers."""
-    given = _read(name, arguments, named)
+    given = read(name, arguments, named)
     hx, batch_first, sizes = given["hx"], given.pop("batch_first", False), given.pop("batch_sizes", None)
     if sizes is not None:
         given["sizes"] = tuple(sizes.tolist())
-        _check_states(name, given, given["sizes"][0])
+        check_states(name, given, given["sizes"][0])
         return _layers(layer, input, **given)
     x = transpose(input, 0, 1) if batch_first else input
     alone = x.dim() == 2 and hx[0].dim() == 2 and name.startswith("rnn")
@@ -279,22 +151,12 @@ def _network(name: str, layer: Layer, input: Tensor, *arguments: Any, **named: A
             f"{name}: input must have shape (T, N, in), or (N, T, in) with batch_first, got {tuple(input.shape)}"
         )
     length, batch, width = x.shape
-    _check_states(name, given, batch)
+    check_states(name, given, batch)
     rows, last = _layers(layer, reshape(x, (length * batch, width)), (batch,) * length, **given)
     if alone:
         return transpose(rows, 0, 1) if batch_first else rows, [squeeze(s, 1) for s in last]
     output = reshape(rows, (length, batch, -1))
     return transpose(output, 0, 1) if batch_first else output, last
-
-
-def _check_states(name: str, given: dict[str, Any], batch: int) -> None:
-    places = given["num_layers"] * (2 if given["bidirectional"] else 1)
-    for state in given["hx"]:
-        if state.dim() != 3 or state.shape[:2] != (places, batch):
-            raise RuntimeError(
-                f"{name}: hx must have shape ({places}, {batch}, hidden), of {places} layers and directions and a "
-                f"batch of {batch}, got {tuple(state.shape)}"
-            )
 
 
 def _layers(
