@@ -157,8 +157,8 @@ def lgamma(input: Tensor) -> Tensor:
     """The logarithm of the absolute value of the gamma function, elementwise. Same as `torch.lgamma`.
 
     >>> import torch
-    >>> lgamma(torch.tensor(4.0)).exp()
-    tensor(6.0000)
+    >>> round(lgamma(torch.tensor(4.0)).exp().item(), 4)
+    6.0
     """
     return call(LgammaFunction, input)
 
@@ -193,8 +193,8 @@ def i0(input: Tensor) -> Tensor:
     """The modified Bessel function of the first kind, of order 0, elementwise. Same as `torch.i0`.
 
     >>> import torch
-    >>> i0(torch.tensor(0.0))
-    tensor(1.)
+    >>> round(i0(torch.tensor(0.0)).item(), 4)
+    1.0
     """
     return call(I0Function, input)
 
