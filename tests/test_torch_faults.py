@@ -152,6 +152,29 @@ def compiled_multilabel(library: Any) -> bool:
 
 GRID = drawn(1, 3, 3, 2).tanh()
 BAGS = torch.tensor([[0, 1], [2, 0]])
+
+
+def torch_or(library: Any) -> Any:
+    """Where torch has functions that are not of networks."""
+    return library if library is F else torch
+
+
+def cdist_second(library: Any) -> bool:
+    return bool(twice(lambda x: torch_or(library).cdist(x, drawn(2, 3)), drawn(3, 3)).isfinite().all())
+
+
+def number_by_tensor(library: Any) -> bool:
+    x = drawn(3).requires_grad_()
+    (dx,) = grad(torch_or(library).remainder(2, x).sum(), x)
+    return close(dx, -torch.div(2, x.detach()).floor())
+
+
+def larger_source(library: Any) -> bool:
+    v = drawn(3, 2).requires_grad_()
+    y = torch_or(library).scatter_reduce(drawn(2), 0, torch.tensor([1]), v[:, 0], "sum")
+    return close(grad(y.sum(), v)[0], torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]).double())
+
+
 FAULTS = (
     Fault("layer_norm", "`torch.func.hessian` of input, weight and bias is wrong", layer_norm_hessian),
     Fault(
@@ -196,6 +219,9 @@ FAULTS = (
     Fault(
         "pdist", "has no second derivative", lambda library: bool(twice(library.pdist, drawn(3, 2)).isfinite().all())
     ),
+    Fault("cdist", "has no second derivative", cdist_second),
+    Fault("remainder", "of a number by a tensor it has no derivative", number_by_tensor),
+    Fault("scatter_reduce", "the gradient raises where the source is larger than the index", larger_source),
     Fault("soft_margin_loss", "the gradient overflows to NaN for a badly wrong input", soft_margin),
     Fault("nll_loss, cross_entropy, binary_cross_entropy", "the weight has no gradient", class_weight),
     Fault("where", "the gradient of a real operand beside a complex one raises", mixed_where),

@@ -34,7 +34,9 @@ IN_PLACE |= {
     Tensor.__setitem__: F.setitem,
     Tensor.copy_: _copied,
     Tensor.fill_: _filled,
+    torch.fill_: _filled,
     Tensor.zero_: torch.zeros_like,
+    torch.zero_: torch.zeros_like,
 }
 for _change_of_shape in ("squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdims_"):
     IN_PLACE.pop(getattr(Tensor, _change_of_shape))  # they change no value
