@@ -43,6 +43,22 @@ def _filled_up(input: Tensor, pad: Any, value: float = 0) -> Any:
     return F.pad(input, pad, "constant", value)
 
 
+_KERNELS: Any = torch._C._nn  # where torch keeps what torch.nn calls
+
+
+def _padded_sequences(
+    sequences: Any, batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+) -> Any:
+    """What `torch.nn.utils.rnn.pad_sequence` calls: sequences (length, ...), as long as the longest, side by side."""
+    longest = max(len(x) for x in sequences)
+    padded = []
+    for x in sequences:
+        missing = longest - len(x)
+        ends = [0, missing] if padding_side == "right" else [missing, 0]
+        padded.append(F.pad(x, [0, 0] * (x.dim() - 1) + ends, "constant", padding_value))
+    return F.stack(padded, 0 if batch_first else 1)
+
+
 SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     # activations
     (F.sigmoid, torch.sigmoid, Tensor.sigmoid, torch.special.expit, T.sigmoid),
@@ -158,4 +174,5 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (F.scaled_dot_product_attention, T.scaled_dot_product_attention),
     (F.multi_head_attention_forward, T.multi_head_attention_forward),
     (_filled_up, torch.constant_pad_nd),
+    (_padded_sequences, _KERNELS.pad_sequence),
 )

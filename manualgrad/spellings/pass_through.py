@@ -8,6 +8,8 @@ from torch import Tensor
 
 from manualgrad.spellings.adapting import getter
 
+_METHODS: Any = Tensor  # of which torch's annotations do not know all
+
 # Functions whose floating-point result does not depend on the values of their arguments in a differentiable way, and
 # the questions about a tensor that code asks most.
 PASS_THROUGH: frozenset[Callable[..., Any]] = frozenset(
@@ -30,6 +32,7 @@ PASS_THROUGH: frozenset[Callable[..., Any]] = frozenset(
         torch.full_like,
         torch.rand_like,
         torch.randn_like,
+        _METHODS.new,
         Tensor.new_zeros,
         Tensor.new_ones,
         Tensor.new_empty,

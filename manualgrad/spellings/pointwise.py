@@ -76,8 +76,8 @@ def _divided(input: Any, other: Any) -> Any:
     return F.div(input, other, rounding_mode="floor")
 
 
-def _sampled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A draw of chance, whose result does not depend on its arguments in a differentiable way."""
+def _constant(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A draw of chance, a step or a count: its result does not depend on its arguments in a differentiable way."""
 
     def spelled(*args: Any, **keywords: Any) -> Any:
         return function(*(a.detach() if isinstance(a, Tensor) else a for a in args), **keywords)
@@ -173,8 +173,10 @@ SPELLINGS: tuple[tuple[Callable[..., Any], ...], ...] = (
     (_double_power, torch.float_power, Tensor.float_power),
     (_divided, torch.floor_divide, Tensor.floor_divide, Tensor.__floordiv__),
     (swapped(_divided), Tensor.__rfloordiv__),
-    (_sampled(torch.bernoulli), torch.bernoulli, Tensor.bernoulli),
-    (_sampled(torch.normal), torch.normal),
-    (_sampled(torch.poisson), torch.poisson),
+    (_constant(torch.bernoulli), torch.bernoulli, Tensor.bernoulli),
+    (_constant(torch.normal), torch.normal),
+    (_constant(torch.poisson), torch.poisson),
+    (_constant(torch.heaviside), torch.heaviside, Tensor.heaviside),
+    (_constant(torch.histc), torch.histc, Tensor.histc),
     (_all_filled, torch.fill),
 )
