@@ -30,7 +30,7 @@ class LogaddexpFunction(Elementwise):
     Saves x and other.
     """
 
-    complex = "refused"
+    complex = "holomorphic"
     slopes = (lambda x, other: (x - other).sigmoid(), lambda x, other: (other - x).sigmoid())
 
     @staticmethod

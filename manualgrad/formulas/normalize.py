@@ -23,8 +23,6 @@ from manualgrad.formula import Formula, call, gated, save
 
 
 class NormalizeFunction(Formula):
-    complex = "refused"
-
     @staticmethod
     def forward(x: Tensor, p: float, dim: int | tuple[int, ...], eps: float) -> Tensor:
         return F.normalize(x, p, dim, eps)  # type: ignore[arg-type]  # several dimensions are documented
@@ -38,13 +36,13 @@ class NormalizeFunction(Formula):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
         y, n, u, moves = _parts(x, ctx.p, ctx.dim, ctx.eps)
-        return (dy - u * gated((dy * y).sum(ctx.dim, keepdim=True), moves)) / n, None, None, None
+        return (dy - u * gated((dy * y.conj()).real.sum(ctx.dim, keepdim=True), moves)) / n, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor, *_: None) -> Tensor:
         (x,) = ctx.saved_tensors
         y, n, u, moves = _parts(x, ctx.p, ctx.dim, ctx.eps)
-        return (x_t - y * gated((u * x_t).sum(ctx.dim, keepdim=True), moves)) / n
+        return (x_t - y * gated((u.conj() * x_t).real.sum(ctx.dim, keepdim=True), moves)) / n
 
 
 def _parts(x: Tensor, p: float, dim: int | tuple[int, ...], eps: float) -> tuple[Tensor, ...]:
@@ -63,7 +61,7 @@ def _parts(x: Tensor, p: float, dim: int | tuple[int, ...], eps: float) -> tuple
     else:
         slope = y.abs().pow(p - 1)
         slope = slope if p > 1 else slope.masked_fill(x == 0, 0)
-    return y, n, torch.sign(x) * slope, moves
+    return y, n, torch.sgn(x) * slope, moves
 
 
 def normalize(

@@ -22,7 +22,6 @@ from manualgrad.formula import Formula, call, gated, moving, norm_slope, save, u
 
 
 class PairwiseDistanceFunction(Formula):
-    complex = "refused"
     autocast = "float32 on cuda"
 
     @staticmethod
@@ -35,7 +34,7 @@ class PairwiseDistanceFunction(Formula):
         ctx: Any, inputs: tuple[Tensor, Tensor, float, float, bool], output: tuple[Tensor, Tensor]
     ) -> None:
         x1, x2, ctx.p, _, ctx.keepdim = inputs
-        ctx.shapes = x1.shape, x2.shape
+        ctx.operands = (x1.shape, x1.is_complex()), (x2.shape, x2.is_complex())
         ctx.set_materialize_grads(False)
         save(ctx, *output)
 
@@ -45,7 +44,6 @@ class PairwiseDistanceFunction(Formula):
     ) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         y, e = ctx.saved_tensors
         needs_x1, needs_x2, *_ = ctx.needs_input_grad
-        x1_shape, x2_shape = ctx.shapes
         if dy is not None:
             kept = ctx.keepdim or not e.dim()
             slope = norm_slope(e, y if kept else y.unsqueeze(-1), ctx.p)
@@ -53,8 +51,11 @@ class PairwiseDistanceFunction(Formula):
             de = (dy if kept else dy.unsqueeze(-1)) * slope + (0 if de is None else de)
         if de is None:
             return None, None, None, None, None
-        dx1 = unbroadcast(de, x1_shape) if needs_x1 else None
-        return dx1, -unbroadcast(de, x2_shape) if needs_x2 else None, None, None, None
+        dx1, dx2 = (
+            unbroadcast(de if is_complex or not de.is_complex() else de.real, shape) if needed else None
+            for (shape, is_complex), needed in zip(ctx.operands, (needs_x1, needs_x2), strict=True)
+        )
+        return dx1, None if dx2 is None else -dx2, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, x1_t: Tensor | None, x2_t: Tensor | None, *_: None) -> tuple[Tensor, Tensor]:
@@ -62,7 +63,7 @@ class PairwiseDistanceFunction(Formula):
         x1_t, x2_t = moving(x1_t, x2_t)
         e_t = torch.zeros_like(e) + x1_t - x2_t
         slope = norm_slope(e, y if ctx.keepdim or not e.dim() else y.unsqueeze(-1), ctx.p)
-        return (slope * e_t).sum(-1, ctx.keepdim), e_t
+        return (slope.conj() * e_t).real.sum(-1, ctx.keepdim), e_t
 
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
