@@ -215,3 +215,13 @@ def test_the_result_may_be_wider_than_the_input(name: str) -> None:
     ours, torchs = (torch.autograd.grad(value, x, upstream(value))[0] for value in (y, y_torch))
     assert ours.dtype == torch.float32
     torch.testing.assert_close(ours, torchs)
+
+
+def test_a_list_of_indices_may_change_before_the_gradient_comes() -> None:
+    x = torch.zeros(3, requires_grad=True)
+    index = [0, 1]
+    y = F.getitem(x, index)
+    index[0] = 2
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [1, 1, 0]

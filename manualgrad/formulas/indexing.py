@@ -112,7 +112,12 @@ def _emptied(index: Any) -> tuple[tuple[Any, ...], list[Tensor]]:
     if any(isinstance(entry, str) for entry in entries):
         raise TypeError(f"getitem: index must be made of numbers, slices, ..., None and tensors, got {index!r}")
     tensors = [entry for entry in entries if isinstance(entry, Tensor)]
-    return tuple(_TENSOR if isinstance(entry, Tensor) else entry for entry in entries), tensors
+    return tuple(_TENSOR if isinstance(entry, Tensor) else _own(entry) for entry in entries), tensors
+
+
+def _own(entry: Any) -> Any:
+    """`entry`, copied if it is a list, which others may change before the gradient comes."""
+    return [_own(part) for part in entry] if isinstance(entry, list) else entry
 
 
 def _filled(index: tuple[Any, ...], tensors: Sequence[Tensor]) -> tuple[Any, ...]:
