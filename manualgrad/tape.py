@@ -117,10 +117,11 @@ class Tape(TorchFunctionMode):
     # --------------------------------------------------------------------------------------------------------- forward
 
     def __enter__(self) -> Tape:
-        self._outer.append(active.tape)
-        self._grad_mode = torch.is_grad_enabled()
-        active.tape = self
         super().__enter__()
+        if active.tape is not self:
+            self._grad_mode = torch.is_grad_enabled()
+        self._outer.append(active.tape)
+        active.tape = self
         return self
 
     def __exit__(self, *exception: Any) -> None:
@@ -358,8 +359,8 @@ class Tape(TorchFunctionMode):
         return _bytes(self.steps)
 
 
-def accumulate(leaves: dict[int, Tensor], gradients: dict[int, Tensor], retain: bool) -> None:
-    """`leaf.grad += gradient` for each leaf, with its hooks.
+def accumulate(leaves: dict[int, Tensor], gradients: dict[int, Tensor], retain: bool, replace: bool = False) -> None:
+    """`leaf.grad += gradient` for each leaf, with its hooks; with `replace`, `leaf.grad = gradient`.
 
     `.grad` is changed in place later. A gradient that others hold too, or whose memory is part of another's, is copied.
     """
@@ -376,7 +377,7 @@ def accumulate(leaves: dict[int, Tensor], gradients: dict[int, Tensor], retain: 
             for hook in leaf._backward_hooks.values():
                 changed = hook(gradient)
                 gradient, shared = (gradient, shared) if changed is None else (changed, True)
-        if leaf.grad is not None:
+        if not replace and leaf.grad is not None:
             leaf.grad.add_(gradient)
         elif shared or gradient._base is not None or not gradient.is_contiguous():
             leaf.grad = (

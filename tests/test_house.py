@@ -47,6 +47,7 @@ FLOORS = {
     "manualgrad.spellings": 2,
     "manualgrad.tape": 2,
     "manualgrad.playback": 3,
+    "manualgrad.recording": 3,
     "manualgrad.catalogue": 3,
     "manualgrad.checking": 3,
     "manualgrad.conversion": 3,
