@@ -61,7 +61,7 @@ class Witness(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if not self._recording.is_writing:
+        if not self._recording.is_writing and torch._C._is_torch_function_enabled():  # else it is a question of ours
             self._refusal = FormulaError(
                 f"playback: {func} is called where it is not seen and could not be played again, as by a scripted "
                 "function, an operator of torch.ops, torch.from_numpy or a torch.autograd.Function"

@@ -220,7 +220,7 @@ PLAYED: dict[str, Loss] = {
     "input changed in place": lambda w, s, x, t: (x.sub_(x.mean()) @ w).square().sum(),
     "leaf changed in place": lambda w, s, x, t: (no_gradient(lambda: w.clamp_(-0.5, 0.5)), (x @ w).sum())[1],
     "detached": lambda w, s, x, t: ((x @ w).detach() * (x @ w)).sum() + (x.data * w.data[0]).sum(),
-    "conversions": lambda w, s, x, t: ((x @ w)[:, 0] - t.double()).square().sum() * x.to(s).max(1).values.sum(),
+    "conversions": lambda w, s, x, t: ((x @ w)[:, 0] - t.double()).square().sum() * F.to(x.to(s), s).max(1)[0].sum(),
     "copied": lambda w, s, x, t: (copy.deepcopy(x) @ w).sum(),
     "mask of targets": lambda w, s, x, t: (
         torch.nn.functional.cross_entropy(x @ w, t, reduction="none") * (t > 1)
