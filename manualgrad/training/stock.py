@@ -81,17 +81,19 @@ def train_empty(network: nn.Module, data: Table, epochs: int) -> list[float]:
 
 
 def _fitted(module: lightning.LightningModule, loaders: Any, **settings: Any) -> list[float]:
-    clock, log = EpochClock(), logging.getLogger("lightning.pytorch")
-    level, nowhere = log.level, io.StringIO()
+    clock, log, nowhere = EpochClock(), logging.getLogger("lightning.pytorch"), io.StringIO()
+    level = log.level
     log.setLevel(logging.ERROR)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(nowhere),
-        contextlib.redirect_stderr(nowhere),
-    ):
-        warnings.simplefilter("ignore")  # of a step without a loss, workers and tensorboard
-        trainer = lightning.Trainer(accelerator="cpu", callbacks=[clock], default_root_dir=folder, **settings)
-        trainer.fit(module, *loaders)
-    log.setLevel(level)
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
+            warnings.simplefilter("ignore")  # of a step without a loss, workers and tensorboard
+            trainer = lightning.Trainer(accelerator="cpu", callbacks=[clock], default_root_dir=folder, **settings)
+            trainer.fit(module, *loaders)
+    finally:
+        log.setLevel(level)
     return clock.times
