@@ -25,12 +25,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.utils._python_dispatch import _disable_current_modes
 
 _REDUCTIONS = ("none", "mean", "sum")
 HALF = frozenset((torch.bfloat16, torch.float16))
 _PLAIN = frozenset((torch.float32, torch.float64))
 _FEW = 4096  # elements, of which selecting by comparison costs no more than arithmetic with their bits
-with torch.inference_mode(False):  # torch makes a tensor of the number in `x * 2` each time; these are made once
+# torch makes a tensor of the number in `x * 2` each time; these are made once, whatever modes the import is in.
+with torch.inference_mode(False), _disable_current_modes():
     ZERO, MINUS_ONE = ({dtype: torch.tensor(value, dtype=dtype, device="cpu") for dtype in _PLAIN} for value in (0, -1))
 
 # Private names of torch, each with the slower public behaviour to fall back on where a version lacks it.

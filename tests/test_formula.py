@@ -6,6 +6,8 @@ A formula that lies about its derivative tells the modes that keep ours from tho
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -522,3 +524,15 @@ def test_what_is_no_tensor_is_named(value: Any) -> None:
     with pytest.raises(RuntimeError, match="target holds -7, which is no class number and not -1"):
         F.multilabel_margin_loss(x, torch.tensor([[0, -7]]))
     assert torch.equal(F.round(torch.arange(3)), torch.arange(3))
+
+
+def test_the_first_import_may_be_in_any_mode() -> None:
+    code = """
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+with FakeTensorMode(), torch.inference_mode(), torch.device("meta"):
+    from manualgrad.formula import MINUS_ONE, ZERO
+for number in (*ZERO.values(), *MINUS_ONE.values()):
+    assert type(number) is torch.Tensor and not number.is_inference() and number.is_cpu, number
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
