@@ -22,7 +22,7 @@ _OPPOSITE = {None: "forward", "backward": "forward", "ortho": "ortho", "forward"
 def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """The Fourier transform along `dim`, of `n` points. Same values and gradients as `torch.fft.fft`.
 
-    `norm` is "backward" (no factor, the default), "ortho" or "forward" (1 / n); ValueError for another word.
+    `norm` is "backward" (no factor, the default), "ortho" or "forward" (1 / n); RuntimeError for another word.
 
     >>> import torch
     >>> x = torch.tensor([1.0, 0.0, 0.0, 0.0], requires_grad=True)
