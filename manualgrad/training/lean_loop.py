@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loops.evaluation_loop import _EvaluationLoop
-from lightning.pytorch.loops.fetchers import _DataFetcher, _PrefetchDataFetcher
+from lightning.pytorch.loops.fetchers import _DataFetcher, _PrefetchDataFetcher, _profile_nothing
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.plugins.precision import Precision
 from lightning.pytorch.profilers import PassThroughProfiler
@@ -105,6 +105,7 @@ class LeanEpochLoop(_TrainingEpochLoop):
         connector, batches = trainer._logger_connector, self.batch_progress
         counts = self.automatic_optimization.optim_progress.optimizer
         epoch, results, elsewhere = trainer.current_epoch, self._results, trainer.strategy.root_device.type != "cpu"
+        fetcher._start_profiler = fetcher._stop_profiler = _profile_nothing
         heard = {h: [getattr(c, h) for c in trainer.callbacks if _overrides(c, Callback, h)] for h in HOOKS}
 
         def tell(hook: str, *arguments: Any) -> None:
