@@ -21,6 +21,7 @@ KNOWN = {
     "interpolate": "one dimension after the other, with weights that are 0",
     "irfftn": "sums of infinities of both signs, in another order",
     "qr": "products of matrices",
+    "solve": "products of matrices",
 }
 
 
