@@ -52,7 +52,7 @@ REASONS: dict[str, str] = {
     "assert_int_or_pair": "checks an argument",
     "grouped_mm": "products of groups of rows, bfloat16 on recent GPUs only; elsewhere a loop over mm",
     "one_hot": "integers to integers; no derivative",
-    "orthogonal": "a matrix exponential, Cayley map or product of reflections: no formula yet; torch's is used",
+    "orthogonal": "may be a product of reflections, which has no formula yet; torch's is used",
     "scaled_grouped_mm": _FLOAT8,
     "scaled_mm": _FLOAT8,
 }
