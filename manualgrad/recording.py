@@ -51,22 +51,20 @@ class Witness(TorchDispatchMode):
     def __init__(self, recording: Recording) -> None:
         super().__init__()
         self._recording = recording
-        self._refusal: FormulaError | None = None
 
     def __exit__(self, *exception: Any) -> None:
         super().__exit__(*exception)
-        if self._refusal is not None:  # TorchScript makes another exception of it, without a word
-            raise self._refusal from None
+        if self._recording.refusal is not None:  # TorchScript makes another exception of it, other code goes on
+            raise self._recording.refusal from None
 
     def __torch_dispatch__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if not self._recording.is_writing and torch._C._is_torch_function_enabled():  # else it is a question of ours
-            self._refusal = FormulaError(
-                f"playback: {func} is called where it is not seen and could not be played again, as by a scripted "
-                "function, an operator of torch.ops, torch.from_numpy or a torch.autograd.Function"
+            raise self._recording.refuse(
+                f"{func} is called where it is not seen and could not be played again, as by a scripted function, an "
+                "operator of torch.ops, torch.from_numpy or a torch.autograd.Function"
             )
-            raise self._refusal
         return func(*args, **(kwargs or {}))
 
 
@@ -76,6 +74,7 @@ class Recording(Tape):
     def __init__(self) -> None:
         super().__init__()
         self.log: list[Step | Call] = []
+        self.refusal: FormulaError | None = None
         self.is_writing = False  # what torch does now is part of a call that is written down
         self._is_ours = False  # the code that runs is a function of ours: its calls of torch mean torch's functions
 
@@ -86,6 +85,10 @@ class Recording(Tape):
         if twin is None or (kwargs and kwargs.get("out") is not None):
             return self._without_formula(func, args, kwargs or {})
         return self._watch(lambda: twin(*args, **torch_names(kwargs or {})), is_ours=twin not in COMPOSITIONS)
+
+    def refuse(self, reason: str) -> FormulaError:
+        self.refusal = FormulaError(f"playback: {reason}")
+        return self.refusal
 
     def _watch(self, function: Callable[[], Any], *, is_ours: bool = True) -> Any:
         """Call `function` and see what it does besides calling its formula: a dropout draws a mask."""
@@ -99,9 +102,9 @@ class Recording(Tape):
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         if autocast_is_on():
-            raise FormulaError("playback: there must be no autocast in the function")
+            raise self.refuse("there must be no autocast in the function")
         if not values_are_visible():
-            raise FormulaError("playback: what torch.func's transforms (grad, vmap, jvp and their kin) do is not seen")
+            raise self.refuse("what torch.func's transforms (grad, vmap, jvp and their kin) do is not seen")
         before, self.is_writing = self.is_writing, True
         try:
             yield
@@ -135,7 +138,7 @@ class Recording(Tape):
         with torch._C.DisableTorchFunction():
             tensors = [a for a in tree_leaves((args, kwargs)) if isinstance(a, Tensor)]
             if any(map(is_lazy, tensors)):
-                raise FormulaError("playback: call lazy modules once before, to give their parameters a shape")
+                raise self.refuse("call lazy modules once before, to give their parameters a shape")
             versions = [a._version for a in tensors] if self._renamed else []
             known = len(self.log)
             call = self._call(name, lambda a, k: func(*a, **k), (args, kwargs))
@@ -146,13 +149,13 @@ class Recording(Tape):
             if len(self.log) > known or (func in _QUERIES and not is_tensor):
                 return result
             if result is not None and not is_tensor:
-                raise FormulaError(
-                    f"playback: {name} looks at the values of a tensor; when played again, what depends on it would "
+                raise self.refuse(
+                    f"{name} looks at the values of a tensor; when played again, what depends on it would "
                     "stay as it is now: keep such code out of the function"
                 )
             changed = [a for a, version in zip(tensors, versions, strict=False) if a._version != version]
             if self._renamed and any(map(self._was_overwritten, changed)):
-                raise FormulaError(f"playback: {name} changes in place, without gradient, what was changed with one")
+                raise self.refuse(f"{name} changes in place, without gradient, what was changed with one")
             if func in _device_constructors():  # which a default device may have decided on
                 call.args[1]["device"] = result.device
             call.output = result

@@ -273,12 +273,20 @@ def changed_twice(w: Tensor, x: Tensor) -> Tensor:
     return h.sum()
 
 
+def tried(w: Tensor, x: Tensor) -> Tensor:
+    try:
+        return w[int(x.sum()) % 6].sum()
+    except RuntimeError:
+        return w.sum()
+
+
 # What would stay as it was at the first call, and what the refusal says.
 REFUSED: dict[str, tuple[Loss, str]] = {
     "if": (lambda w, x: w.sum() if x.sum() > 0 else -w.sum(), "__bool__ looks at the values"),
     "item": (lambda w, x: (w * x.max().item()).sum(), "item looks at the values"),
     "float": (lambda w, x: (w * float(x[0, 0])).sum(), "__float__ looks at the values"),
     "tolist": (lambda w, x: (w * x.tolist()[0][0]).sum(), "tolist looks at the values"),
+    "tried": (tried, "__int__ looks at the values"),
     "numpy": (lambda w, x: (w * torch.from_numpy(x.numpy())[0]).sum(), "numpy looks at the values"),
     "slice": (lambda w, x: w[: (x > 0).sum()].sum(), "slice that a tensor bounds"),
     "scripted": (lambda w, x: (w * _scripted(x)[0]).sum(), "aten.sin"),
