@@ -512,5 +512,7 @@ def expandable(shape: Sequence[int], desired: Sequence[int]) -> bool:
 def flat(t: Tensor) -> Array:
     """The elements as float64, in one dimension; not a copy where that can be avoided."""
     t = t.detach()
-    result: Array = (t if t.dtype == torch.float64 else t.to(torch.float64)).reshape(-1).numpy()
+    result: Array = (
+        (t if t.dtype == torch.float64 else t.to(torch.float64)).reshape(-1).numpy(force=True)
+    )  # a ZeroTensor too
     return result

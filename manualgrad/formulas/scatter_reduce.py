@@ -6,7 +6,8 @@ r"""Values brought together with elements, each by its own number along one dime
 
 The slopes s and t are 1 for a sum and 1 / n for a mean of n; for a product they are the product of the others; for the
 largest or smallest 1 / n where the element or the value is y, n of them, and 0 elsewhere. An element that is not to be
-included has the slope 0 where a value comes in its place.
+included has the slope 0 where a value comes in its place. Second derivatives of a product at elements that are 0 lack
+the terms of those.
 
 Shapes: x, y (*); v no smaller than the index. Saves x, v and y, of which a sum and a mean need none, and the index.
 Source: any calculus book; the subgradients at ties are torch's.

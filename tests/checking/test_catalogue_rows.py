@@ -37,6 +37,8 @@ ON_PURPOSE: dict[str, tuple[set[str], str]] = {
     "poisson_nll_loss": ({"unstable"}, "Stirling's term is selected after log(target), NaN for targets below zero"),
     "multi_margin_loss": ({"nondeterministic"}, "the sum over an empty batch is uninitialised memory in torch"),
     "multilabel_margin_loss": ({"nondeterministic"}, "the sum over an empty batch is uninitialised memory in torch"),
+    "polygamma": ({"unstable"}, "torch's kernel of the next derivative is not finite at some negative numbers"),
+    "solve": ({"vmap"}, "as many rows as there are matrices are vectors, in torch and here"),
     "index_select": ({"vmap"}, "torch.vmap keeps a dimension for a 0-d index that a loop does not"),
 }
 # conventions at points where the derivative does not exist, or exists although the formula has a corner there
@@ -48,6 +50,9 @@ AT_CORNERS: dict[str, set[str]] = {
     "clamp": {"spurious"},  # min = max: constant, and torch passes the gradient on where x equals both
     "pow": {"forward-ad"},  # 0 to the power 0, and negative bases of constant exponents
     "prelu": {"forward-ad"},
+    "median": {"surrogate"},  # of equal numbers: moving one does not move it; torch shares the gradient among them
+    "scatter_reduce": {"double-backward"},  # the second derivative of a product at 0 lacks the terms of what is 0
+    "sinc": {"double-backward"},  # 0 at 0, where torch has NaN
     "sort": {"partial"},  # moving one of three equal numbers does not move the middle one; torch says it does
     "straight_through_sign": {"spurious"},  # limit = 0 passes nothing on but at 0
 }
@@ -55,6 +60,10 @@ AT_CORNERS: dict[str, set[str]] = {
 IN_TORCH: dict[str, tuple[set[str], str]] = {
     "celu": ({"precision"}, "1 / alpha is rounded to float32 in the backward kernel"),
     "hardsigmoid": ({"precision"}, "1/6 is rounded to float32 in the backward kernel"),
+    "kron": ({"noncontiguous"}, "refuses inputs of some strides"),
+    "view_as_complex": ({"noncontiguous"}, "refuses inputs of some strides"),
+    "median": ({"forward-ad"}, "the tangent is wrong where the median is no number"),
+    "scatter_reduce": ({"forward-ad"}, "the tangent of a product without the element itself is wrong"),
     "nll_loss": ({"noncontiguous"}, "backward refuses inputs of some strides"),
     "conv_tbc": ({"noncontiguous"}, "backward refuses upstream gradients of some strides"),
     "weight_norm": ({"double-backward"}, "the second derivative is wrong; gradgradcheck says so too"),
