@@ -39,7 +39,7 @@ MISTAKES = [
     ("learning_rate --rates [1,-1]", "rates must be >0, got -1"),
     ("data_parallel --replicas 1", "replicas takes 2 or 3 or 4 or "),
     ("digits --seed -1", "seed must be >=0, got -1"),
-    ("digits --engine hand", "engine takes autograd or tape, got hand"),
+    ("digits --engine hand", "engine takes autograd or tape or playback, got hand"),
     ("digits --optimizer.name adamw", "optimizer.name takes SGD or RMSprop or "),
     ("digits --optimizer.lr -1", "optimizer.lr must be >0, got -1"),
     ("digits --optimizer.lr nan", "optimizer.lr must be >0, got nan"),
