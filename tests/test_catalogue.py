@@ -6,14 +6,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from manualgrad.catalogue import ROWS, Row
+from manualgrad.catalogue import FAMILIES, ROWS, Row
 from manualgrad.proof import CHECKS
 from manualgrad.proof.gradients import gradcheck
+from manualgrad.proof.modes import compiled
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_row(row: Row, check: Callable[[Row], None]) -> None:
+def _marks(check: Callable[[Row], None], row: Row) -> tuple[pytest.MarkDecorator, ...]:
+    """Compiling takes half of the time; layers and losses show at once what torch.compile does not take any more."""
+    return (pytest.mark.slow,) if check is compiled and row in FAMILIES["elementary"] else ()
+
+
+@pytest.mark.parametrize(
+    ("check", "row"),
+    [
+        pytest.param(check, row, id=f"{check.__name__}-{row.name}", marks=_marks(check, row))
+        for check in CHECKS
+        for row in ROWS
+    ],
+)
+def test_row(check: Callable[[Row], None], row: Row) -> None:
     check(row)
 
 
