@@ -111,5 +111,6 @@ class Report(EpochCallback):
 
     def _take_bar_away(self) -> None:
         if self.bar is not None:
+            self.bar.refresh()  # a short run may end before the bar was drawn at all
             self.bar.stop()
             self.bar = None
