@@ -31,6 +31,7 @@ _QUERIES: frozenset[Callable[..., Any]] = PASS_THROUGH | {
     torch.is_complex,
     torch.is_floating_point,
     torch.is_tensor,
+    torch.numel,
     Tensor.element_size,
 }
 

@@ -112,6 +112,13 @@ def test_a_played_step_is_the_taped_step(name: str) -> None:
         assert torch.equal(a, b)
 
 
+def test_questions_about_shape_and_kind_may_be_asked() -> None:
+    w = torch.ones(2, requires_grad=True)
+    step = Playback(lambda x: (w * x).sum() / torch.numel(x) / len(x) if torch.is_floating_point(x) else w.sum())
+    for value in 3.0, 4.0:
+        assert step(torch.full((2,), value)).item() == value / 2
+
+
 def test_gradients_are_those_of_one_call() -> None:
     w = torch.tensor([2.0], requires_grad=True)
     step = Playback(lambda x: (w * x).sum())
