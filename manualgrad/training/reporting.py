@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import lightning.pytorch as lightning
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
@@ -69,7 +69,8 @@ class Report(EpochCallback):
             self.say(f"resumed after step {trainer.global_step}, in epoch {trainer.current_epoch + 1}")
         if sys.stdout.isatty():
             columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-            self.bar = Bar(trainer, *columns, transient=True)
+            here = Console()  # rich's own may be older than the terminal, and think that there is none
+            self.bar = Bar(trainer, *columns, console=here, transient=True)
             self.task = self.bar.add_task("", total=self.epochs * trainer.num_training_batches)
             self.bar.start()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, get_args, get_type_hints
 
 import pytest
+import rich
 import torch
 
 from manualgrad import nn, training
@@ -96,6 +97,7 @@ def test_progress_is_a_bar_on_a_terminal(tmp_path: Path, monkeypatch: pytest.Mon
             return True
 
     screen = Terminal()
+    rich.get_console()  # which, once there is one, does not look again whether it is on a terminal
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setenv("TERM", "xterm")
     learner, data = learner_of("diabetes")
