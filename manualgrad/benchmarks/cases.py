@@ -100,7 +100,7 @@ def _training_step(played: bool) -> Callable[[str], tuple[Work, Work]]:
         x, t = torch.randn(16, 64, device=device), torch.randint(10, (16,), device=device)
         works: list[Work] = []
         for package in (nn, torch_nn):
-            model, loss = _mlp(package).to(device), package.CrossEntropyLoss()  # type: ignore[arg-type]
+            model, loss = _mlp(package).to(device), package.CrossEntropyLoss()  # type: ignore[arg-type]  # modules
             optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
             way = _step if package is torch_nn else _played_step if played else _tape_step
             works.append(way(model, loss, optimizer, x, t))

@@ -24,7 +24,7 @@ from manualgrad.formula import Formula, call, save
 class AffineGridFunction(Formula):
     @staticmethod
     def forward(theta: Tensor, size: Sequence[int], align_corners: bool | None) -> Tensor:
-        return F.affine_grid(theta, size, align_corners)  # type: ignore[arg-type]
+        return F.affine_grid(theta, size, align_corners)  # type: ignore[arg-type]  # torch takes any sequence
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -120,9 +120,9 @@ class MulFunction(Formula):
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor | None, other_t: Tensor | None) -> Tensor:
         x, other = kept(ctx)
-        y_t = None if x_t is None else x_t * other
+        y_t: Any = None if x_t is None else x_t * other
         if other_t is None:
-            return y_t  # type: ignore[return-value]
+            return y_t
         return x * other_t if y_t is None else y_t + x * other_t
 
 
@@ -164,13 +164,13 @@ class DivFunction(Formula):
         return dx, dother, None
 
     @staticmethod
-    def jvp(ctx: Any, x_t: Tensor | None, other_t: Tensor | None, _: None) -> Tensor:
+    def jvp(ctx: Any, x_t: Any, other_t: Tensor | None, _: None) -> Tensor:
         if ctx.flat:
-            return (x_t if other_t is None else other_t).new_zeros(ctx.shape, dtype=ctx.dtype)  # type: ignore[union-attr]
+            return (x_t if other_t is None else other_t).new_zeros(ctx.shape, dtype=ctx.dtype)
         x, other = kept(ctx)
-        y_t = None if x_t is None else x_t / other
+        y_t: Any = None if x_t is None else x_t / other
         if other_t is None:
-            return y_t  # type: ignore[return-value]
+            return y_t
         term = other_t * ((x / other) / other)
         return -term if y_t is None else y_t - term
 

@@ -45,7 +45,7 @@ class ConvFunction(Formula):
         dims: int,
     ) -> Tensor:
         if mode != "constant":  # padding counts the positions before and after, last dimension first, as F.pad does
-            x, padding = F.pad(x, padding, mode), 0  # type: ignore[arg-type]
+            x, padding = F.pad(x, padding, mode), 0  # type: ignore[arg-type]  # no word here
         return CONV[dims](x, weight, bias, stride, padding, dilation, groups)
 
     @staticmethod
@@ -100,9 +100,10 @@ class ConvFunction(Formula):
 def _pads(padding: str | Numbers, dilation: list[int], kernel: Sequence[int], mode: str) -> list[int]:
     """How many positions are added before and after each dimension, the last one first, as F.pad takes them."""
     if mode != "constant":
-        return list(padding)  # type: ignore[arg-type]
+        return list(padding)  # type: ignore[arg-type]  # no word with such a mode
     if padding == "same":
         totals = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
     else:
-        totals = [2 * p for p in each(0 if padding == "valid" else padding, len(kernel))]  # type: ignore[arg-type]
+        numbers: Any = 0 if padding == "valid" else padding
+        totals = [2 * p for p in each(numbers, len(kernel))]
     return [p for total in reversed(totals) for p in (total // 2, total - total // 2)]

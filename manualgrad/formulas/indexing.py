@@ -97,9 +97,9 @@ class SetitemFunction(Formula):
         return dx, dvalue, None, *(None for _ in tensors)
 
     @staticmethod
-    def jvp(ctx: Any, x_t: Tensor | None, value_t: Tensor | None, *_: None) -> Tensor:
+    def jvp(ctx: Any, x_t: Tensor | None, value_t: Any, *_: None) -> Tensor:
         if x_t is None:
-            x_t = value_t.new_zeros(ctx.shape, dtype=ctx.dtype)  # type: ignore[union-attr]
+            x_t = value_t.new_zeros(ctx.shape, dtype=ctx.dtype)
         return _replaced(x_t, _filled(ctx.index, ctx.saved_tensors), 0 if value_t is None else value_t)
 
 

@@ -83,12 +83,12 @@ class SolveFunction(Formula):
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor | None, b_t: Tensor | None, _: None) -> Tensor:
         x, y = ctx.saved_tensors
-        right = 0 if b_t is None else b_t
+        right: Any = 0 if b_t is None else b_t
         if x_t is not None:
             z = y.unsqueeze(-1) if ctx.is_vector else y
             moved = x_t @ z if ctx.left else z @ x_t
             right = right - (moved.squeeze(-1) if ctx.is_vector else moved)
-        return torch.linalg.solve(x, right.expand(y.shape), left=ctx.left)  # type: ignore[union-attr]
+        return torch.linalg.solve(x, right.expand(y.shape), left=ctx.left)
 
 
 @public

@@ -66,9 +66,9 @@ class MatmulFunction(Formula):
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor | None, other_t: Tensor | None) -> Tensor:
         x, w = ctx.saved_tensors
-        y_t = None if x_t is None else x_t @ w
+        y_t: Any = None if x_t is None else x_t @ w
         if other_t is None:
-            return y_t  # type: ignore[return-value]
+            return y_t
         return x @ other_t if y_t is None else y_t + x @ other_t
 
 

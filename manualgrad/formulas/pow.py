@@ -49,9 +49,9 @@ class PowFunction(Formula):
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor | None, n_t: Tensor | None) -> Tensor:
         x, n, y = kept(ctx)
-        y_t = None if x_t is None else PowFunction.from_x(x_t, x, n)
+        y_t: Any = None if x_t is None else PowFunction.from_x(x_t, x, n)
         if n_t is None:
-            return y_t  # type: ignore[return-value]
+            return y_t
         # An exponent that does not move may arrive with a tangent of 0, where the slope is no number: x < 0.
         term = torch.where(n_t == 0, 0.0, PowFunction.from_n(n_t, x, n, y))
         return term if y_t is None else y_t + term

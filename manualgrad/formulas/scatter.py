@@ -50,10 +50,10 @@ class ScatterFunction(Formula):
         return dx, None, None, _gathered(dy, ctx.dim, index, ctx.src_shape) if needs_src else None
 
     @staticmethod
-    def jvp(ctx: Any, x_t: Tensor | None, _: None, index_t: None, src_t: Tensor | None) -> Tensor:
+    def jvp(ctx: Any, x_t: Tensor | None, _: None, index_t: None, src_t: Any) -> Tensor:
         (index,) = ctx.saved_tensors
         if x_t is None:
-            x_t = src_t.new_zeros(ctx.shape, dtype=ctx.dtype)  # type: ignore[union-attr]
+            x_t = src_t.new_zeros(ctx.shape, dtype=ctx.dtype)
         return x_t.scatter(ctx.dim, index, 0) if src_t is None else x_t.scatter(ctx.dim, index, src_t)
 
 
@@ -88,10 +88,10 @@ class ScatterAddFunction(Formula):
         return dy if needs_x else None, None, None, dsrc
 
     @staticmethod
-    def jvp(ctx: Any, x_t: Tensor | None, _: None, index_t: None, src_t: Tensor | None) -> Tensor:
+    def jvp(ctx: Any, x_t: Any, _: None, index_t: None, src_t: Tensor | None) -> Tensor:
         (index,) = ctx.saved_tensors
         if src_t is None:
-            return x_t.clone()  # type: ignore[union-attr]
+            return x_t.clone()
         x_t = src_t.new_zeros(ctx.shape) if x_t is None else x_t
         return x_t.scatter_add(ctx.dim, index, src_t)
 
@@ -129,10 +129,10 @@ class IndexAddFunction(Formula):
         return dy if needs_x else None, None, None, dsource, None
 
     @staticmethod
-    def jvp(ctx: Any, x_t: Tensor | None, _: None, index_t: None, source_t: Tensor | None, alpha_t: None) -> Tensor:
+    def jvp(ctx: Any, x_t: Any, _: None, index_t: None, source_t: Tensor | None, alpha_t: None) -> Tensor:
         (index,) = ctx.saved_tensors
         if source_t is None:
-            return x_t.clone()  # type: ignore[union-attr]
+            return x_t.clone()
         x_t = source_t.new_zeros(ctx.shape) if x_t is None else x_t
         return x_t.index_add(ctx.dim, index, source_t, alpha=ctx.alpha)
 

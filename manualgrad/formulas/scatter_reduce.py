@@ -50,9 +50,9 @@ class ScatterReduceFunction(Formula):
     @staticmethod
     def jvp(ctx: Any, x_t: Tensor | None, v_t: Tensor | None, *_: None) -> Tensor:
         index, *saved = ctx.saved_tensors
-        moving = x_t if x_t is not None else v_t
+        moving: Any = x_t if x_t is not None else v_t
         s, t = _slopes(ctx, moving, index, *saved)
-        y_t = moving.new_zeros(ctx.shape) if x_t is None else x_t * s  # type: ignore[union-attr]
+        y_t = moving.new_zeros(ctx.shape) if x_t is None else x_t * s
         return y_t if v_t is None else y_t.scatter_add(ctx.dim, index, _cut(v_t, index) * t)
 
 

@@ -92,7 +92,7 @@ class MovedimFunction(Formula):
 
     @staticmethod
     def forward(x: Tensor, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> Tensor:
-        return x.movedim(source, destination)  # type: ignore[arg-type]
+        return x.movedim(source, destination)  # type: ignore[arg-type]  # torch takes both alike
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Any, Any], output: Tensor) -> None:

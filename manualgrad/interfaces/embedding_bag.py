@@ -48,7 +48,7 @@ def embedding_bag(
         input, offsets = (v.long() if v.dtype == torch.bool else v for v in (input, offsets))
     _check(input, weight, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights)
     if input.is_nested:
-        offsets, include_last_offset = input.offsets(), True  # type: ignore[attr-defined]
+        offsets, include_last_offset = input.offsets(), True  # type: ignore[attr-defined]  # nested tensors have them
         input = input.values().reshape(-1)
         if active.tape is not None and active.tape.tracks(per_sample_weights):
             raise FormulaError(

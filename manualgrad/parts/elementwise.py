@@ -41,12 +41,13 @@ class Elementwise(Formula):
             return *gradients, *(None for _ in more)
 
         def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
-            operands, y_t = kept(ctx), None
+            operands = kept(ctx)
+            y_t: Any = None
             for f, t in zip(slopes, tangents, strict=False):
                 if t is not None:
                     moved = times(t, f(*operands))
                     y_t = moved if y_t is None else y_t + moved
-            return y_t.to(ctx.dtype).expand(ctx.shape)  # type: ignore[union-attr]
+            return y_t.to(ctx.dtype).expand(ctx.shape)
 
         for rule in (setup_context, backward, jvp):
             setattr(cls, rule.__name__, staticmethod(rule))

@@ -40,5 +40,5 @@ def joined(ctx: Any, x_t: Tensor | None, other_t: Tensor | None) -> Tensor:
     """The sum of two tangents, either of which may be missing, in the result's shape and dtype."""
     if x_t is not None and other_t is not None:
         return x_t + other_t
-    only = other_t if x_t is None else x_t
-    return only.to(ctx.dtype).expand(ctx.shape)  # type: ignore[union-attr]
+    only: Any = other_t if x_t is None else x_t
+    return only.to(ctx.dtype).expand(ctx.shape)

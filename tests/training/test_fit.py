@@ -19,7 +19,7 @@ from manualgrad.training.loading import Batches
 from tests.training.learners import learner_of, network, ready
 
 # What Lightning 2.6 says about a class of torch 2.13's; `fit` keeps it from its users.
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # between Lightning 2.6 and torch 2.13
 
 
 def silent(line: str) -> None:

@@ -24,7 +24,7 @@ from manualgrad.training.learners import Engine
 from tests.training.learners import KINDS, cosine, learner_of, momentum, network, ready
 
 # What Lightning 2.6 says about a class of torch 2.13's; `fit` keeps it from its users.
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # between Lightning 2.6 and torch 2.13
 
 
 class Follow(Callback):
