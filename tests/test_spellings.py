@@ -55,6 +55,7 @@ KERNELS: dict[str, Callable[[Tensor], Any]] = {
     "embedding, padded": lambda x: torch.embedding(x, torch.tensor([0, 2, 0]), 0, True),
     "bce": lambda x: torch.binary_cross_entropy_with_logits(x, drawn(3, 4).sigmoid(), None, drawn(4).exp(), 2),
     "cosine_embedding": lambda x: torch.cosine_embedding_loss(x, drawn(3, 4), torch.tensor([1, -1, 1]), 0.1, 1),
+    "svd, values only": lambda x: torch.cat([part.flatten() for part in torch.svd(x, compute_uv=False)]),
     "ctc": lambda x: torch.ctc_loss(
         x.log_softmax(1), torch.tensor([1, 2]), torch.tensor(3), torch.tensor(2), 0, 2, False
     ),

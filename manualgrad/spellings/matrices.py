@@ -37,7 +37,11 @@ def _condition(input: Tensor, p: Any = None) -> Any:
 
 
 def _older_svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
-    """`torch.svd`, which gives the right singular vectors as columns."""
+    """`torch.svd`, which gives the right singular vectors as columns, or zeros in place of all singular vectors."""
+    if not compute_uv:
+        *batch, rows, columns = input.shape
+        zeros = (input.new_zeros(*batch, size, size) for size in (rows, columns))
+        return _types.svd((next(zeros), F.svdvals(input), next(zeros)))
     u, s, v = F.svd(input, not some)
     return _types.svd((u, s, F.matrix_transpose(v)))
 
